@@ -1,0 +1,1 @@
+"""The bundled reviews: CSV tables as printed, and a TOML codebook a review."""
