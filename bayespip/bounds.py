@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from bayespip.quantities import Method
 
-_PROPOSALS = 10
 _GROW, _SHRINK = 1.3, 0.6
 _FIRST_STEP = 0.25
 _OTHER_CORNER = 0.1  # chance that a proposal moves to another corner of the polygon or another set of trials
@@ -55,6 +54,22 @@ class Bounds:
         return float(self.lowest[index]), float(self.highest[index])
 
 
+class _Effort(NamedTuple):
+    """Of a search: starts for each quantity and direction, steps, and proposals a step."""
+
+    starts: int
+    steps: int
+    proposals: int
+
+
+def _usual_effort(family: Family) -> _Effort:
+    """What brings repeated searches together, to 1% of the width of an interval (tests/test_bounds.py)."""
+    if family.k == 2:
+        return _Effort(6, 30, 10)
+    # sets of trials of known sizes leave narrow, separate corners
+    return _Effort(6, 90, 10) if family.limits.designs == 1 else _Effort(8, 200, 20)
+
+
 class _Targets(NamedTuple):
     """Which quantity each search is for, and whether it is to be small (1) or large (-1)."""
 
@@ -63,7 +78,12 @@ class _Targets(NamedTuple):
 
 
 def bounds(
-    family: Family, methods: Sequence[Method], *, starts: int = 6, steps: int | None = None, seed: int = 1
+    family: Family,
+    methods: Sequence[Method],
+    *,
+    starts: int | None = None,
+    steps: int | None = None,
+    seed: int = 1,
 ) -> list[Bounds]:
     """Extremes of every quantity over the family, one Bounds a method.
 
@@ -77,9 +97,9 @@ def bounds(
     methods
         ``quantities.Bayesian`` or ``quantities.Frequentist``.
     starts
-        Searches for each quantity and direction.
+        Searches for each quantity and direction; by k and the number of sets of trials if None.
     steps
-        Of each search; 30 for k = 2, 150 beyond, if None. Half as many after the first method.
+        Of each search, likewise. Half as many after the first method.
     seed
         Of the sample and of the proposals.
 
@@ -90,28 +110,30 @@ def bounds(
     """
     rng = np.random.default_rng(seed)
     pool, _ = sample(family, at_vertices=True, seed=seed)
-    steps = steps or (30 if family.k == 2 else 150)
+    usual = _usual_effort(family)
+    effort = _Effort(starts or usual.starts, steps or usual.steps, usual.proposals)
     results = []
     for method in methods:
-        best, found = _extremes(family, method, pool, (starts, steps), rng)
+        best, found = _extremes(family, method, pool, effort, rng)
         results.append(found)
         if family.k > 1:
             pool = _join(best, pool.take(slice(-_FRESH, None)))
-        steps = max(steps // 2, 1) if len(results) == 1 else steps
+        if len(results) == 1:
+            effort = effort._replace(steps=max(effort.steps // 2, 1))
     return results
 
 
 def _extremes(
-    family: Family, method: Method, pool: Points, effort: tuple[int, int], rng: np.random.Generator
+    family: Family, method: Method, pool: Points, effort: _Effort, rng: np.random.Generator
 ) -> tuple[Points, Bounds]:
-    """Bounds under one method, and the points that attain them; effort: starts and steps of the searches."""
+    """Bounds under one method, and the points that attain them."""
     data = family.members(pool)
     rough = method.quantities(data.yi, data.vi, DRAFT)
     exists = np.flatnonzero(np.isfinite(rough).all(axis=0))
     candidates = pool.take(np.unique([rough.argmin(axis=0), rough.argmax(axis=0)]))
     if family.k > 1:
-        start = _starts(pool, rough, exists, effort[0])
-        candidates = _join(_climb(family, method, start, effort[1], rng), candidates)
+        start = _starts(pool, rough, exists, effort.starts)
+        candidates = _join(_climb(family, method, start, effort, rng), candidates)
     data = family.members(candidates)
     values = method.quantities(data.yi, data.vi)
     where = np.stack([values.argmin(axis=0), values.argmax(axis=0)])
@@ -230,24 +252,23 @@ def _starts(pool: Points, rough: NDArray[np.float64], exists: NDArray[np.intp], 
 
 
 def _climb(
-    family: Family, method: Method, start: tuple[Points, _Targets], steps: int, rng: np.random.Generator
+    family: Family, method: Method, start: tuple[Points, _Targets], effort: _Effort, rng: np.random.Generator
 ) -> Points:
     """Better members than those of the start, each found by a search of its own."""
     now, (which, sign) = start
     data = family.members(now)
     score = sign * method.chosen(data.yi, data.vi, which)
     sigma = np.full(len(which), _FIRST_STEP)
-    first = np.arange(len(which)) * _PROPOSALS
-    for _ in range(steps):
-        proposed = _propose(family, now, sigma, rng)
+    proposer = np.repeat(np.arange(len(which)), effort.proposals)
+    for _ in range(effort.steps):
+        proposed = _propose(family, now.take(proposer), sigma[proposer], rng)
         data = family.members(proposed)
         inside = family.feasible(proposed, data)
         found = np.full(len(inside), np.inf)
         if inside.any():
-            wanted = np.repeat(which, _PROPOSALS)[inside]
-            found[inside] = method.chosen(data.yi[inside], data.vi[inside], wanted)
-            found[inside] *= np.repeat(sign, _PROPOSALS)[inside]
-        best = found.reshape(-1, _PROPOSALS).argmin(axis=1) + first
+            parent = proposer[inside]
+            found[inside] = sign[parent] * method.chosen(data.yi[inside], data.vi[inside], which[parent])
+        best = found.reshape(len(which), -1).argmin(axis=1) + np.flatnonzero(np.diff(proposer, prepend=-1))
         better = found[best] < score
         # the rows that won, the others as they are
         now = _join(now, proposed.take(best)).take(np.arange(len(better)) + better * len(better))
@@ -256,12 +277,11 @@ def _climb(
     return now
 
 
-def _propose(family: Family, now: Points, sigma: NDArray[np.float64], rng: np.random.Generator) -> Points:
+def _propose(family: Family, base: Points, sigma: NDArray[np.float64], rng: np.random.Generator) -> Points:
     """Neighbours: half move in all coordinates, half in one; some change the corner or the set of trials."""
     k = family.k
-    base = now.take(np.repeat(np.arange(len(now.m)), _PROPOSALS))
     count = len(base.m)
-    step = rng.normal(size=(count, 2 * k + 1)) * np.repeat(sigma, _PROPOSALS)[:, None]
+    step = rng.normal(size=(count, 2 * k + 1)) * sigma[:, None]
     single = np.arange(count) % 2 == 1
     only = rng.integers(2 * k + 1, size=count)
     step[single] *= np.arange(2 * k + 1) == only[single, None]

@@ -311,8 +311,8 @@ def test_ten_times_more_effort_moves_no_bound_by_a_hundredth_of_the_interval(key
     family = sized(key)
     priors = SMD if family.measure.name == "SMD" else NORMAL
     usual = bounds(family, [Bayesian(priors)])[0]
-    steps = 60 if family.k == 2 else 180
-    more = bounds(family, [Bayesian(priors)], starts=60, steps=steps, seed=2)[0]
+    steps = 60 if family.k == 2 else 400
+    more = bounds(family, [Bayesian(priors)], starts=80, steps=steps, seed=2)[0]
     slack = SEARCH * np.array([*(narrowest(usual, p) for p in PARAMETERS for _ in range(3)), 1.0])
     assert (np.abs(usual.lowest - more.lowest) <= slack).all()
     assert (np.abs(usual.highest - more.highest) <= slack).all()

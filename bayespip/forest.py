@@ -1,0 +1,272 @@
+"""What the figure of a re-analysis shows: rows, blocks and axis limits, computed before anything is drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayespip.measures import MEASURES, Measure
+from bayespip.prior_sets import TOPICS
+from bayespip.quantities import Frequentist
+from bayespip.reanalysis import EXACT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+PUBLISHED = "published"
+COCHRANE_DEFAULT = Frequentist("REML", "HKSJ").name
+EMPIRICAL, WEAK, GIVEN = "empirical pair", "weakly informative", "given"
+_IDENTITY = ("analysis", "outcome", "timepoint", "comparison", "measure", "k_source", "value_of", "method", "prior")
+_TEXT = (*_IDENTITY, "prior_mu", "prior_tau", "prior_kind", "parameter", "favours")
+_SHOWN = ("point", "lower", "upper", "lower_min", "upper_max")
+_NEEDED = (*_TEXT, "k", "level", *_SHOWN, *(f"{name}_model" for name in _SHOWN))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One result.
+
+    Attributes
+    ----------
+    label
+        Method or prior.
+    kind
+        "published", "frequentist", or the kind of prior.
+    point, lower, upper
+        Display scale; nan where there is none.
+    lower_min, upper_max
+        Bounds of the interval over the data consistent with what was published; nan where there are none.
+    numbers
+        The result in print.
+    """
+
+    label: str
+    kind: str
+    point: float
+    lower: float
+    upper: float
+    lower_min: float
+    upper_max: float
+    numbers: str
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The rows of one analysis and number of studies, under a heading.
+
+    Attributes
+    ----------
+    title, detail
+        Analysis and outcome; time point and k. Of a second block of the same analysis: its id, and k.
+    direction
+        Which side favours the experimental arm; empty in a second block.
+    rows
+        In the table's order.
+    """
+
+    title: str
+    detail: str
+    direction: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """All results of one effect measure.
+
+    Attributes
+    ----------
+    measure
+        Their measure.
+    comparison
+        Of all blocks; empty where they differ and each names its own.
+    levels
+        Probabilities of the intervals, as percentages.
+    limits
+        Of the axis, display scale.
+    blocks
+        One or more an analysis.
+    """
+
+    measure: Measure
+    comparison: str
+    levels: tuple[str, ...]
+    limits: tuple[float, float]
+    blocks: tuple[Block, ...]
+
+    @property
+    def rows(self) -> list[Row]:
+        """Rows of all blocks."""
+        return [row for block in self.blocks for row in block.rows]
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether an interval or its bounds pass the limits."""
+        left, right = self.limits
+        return any(
+            np.fmin(row.lower, row.lower_min) < left or np.fmax(row.upper, row.upper_max) > right for row in self.rows
+        )
+
+
+def results(table: pd.DataFrame, analyses: Sequence[str] | None) -> pd.DataFrame:
+    """The rows on mu, of the analyses asked for, with empty text where there is none.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or an analysis unknown; the message lists the choices.
+    """
+    missing = [column for column in _NEEDED if column not in table.columns]
+    if missing:
+        raise ValueError(f"table must have the columns of Reanalysis.table; missing: {', '.join(missing)}.")
+    known = list(dict.fromkeys(table["analysis"]))
+    unknown = [a for a in analyses or () if a not in known]
+    if unknown:
+        raise ValueError(f"analyses must be among {', '.join(known)}; got {', '.join(map(repr, unknown))}.")
+    found = table[table["parameter"] == "mu"]
+    if analyses is not None:
+        found = found[found["analysis"].isin(list(analyses))]
+    return found.fillna(dict.fromkeys(_TEXT, ""))
+
+
+def panels(found: pd.DataFrame) -> tuple[Panel, ...]:
+    """One panel a measure, of those analyses that have a result; `found` comes from `results`."""
+    chosen = found[found["point"].notna() & _is_shown(found)]
+    return tuple(_panel(MEASURES[name], chosen[chosen["measure"] == name]) for name in dict.fromkeys(chosen["measure"]))
+
+
+def note(found: pd.DataFrame, drawn: Iterable[Panel]) -> str:
+    """What a reader of the figure must know: one paragraph."""
+    drawn = tuple(drawn)
+    labels = {row.label for panel in drawn for row in panel.rows}
+    sentences = []
+    if (found["value_of"] == "conditional posterior").any():
+        sentences.append(
+            "Only pooled results were published. Bayesian: posterior given the printed numbers. "
+            f"{COCHRANE_DEFAULT}: of the equal-variance member of the data consistent with them."
+        )
+    if any("HN(" in label for label in labels):
+        sentences.append("HN(s): half-normal of scale s.")
+    pairs = [f"{short}, {topic}" for topic, short in TOPICS.items() if any(f"Bartos {short}" in x for x in labels)]
+    if pairs:
+        sentences.append(f"Bartos: published pair of priors on μ and τ ({'; '.join(pairs)}).")
+    if any(panel.is_cut for panel in drawn):
+        sentences.append("Arrowheads: the interval, or its bound, goes on beyond the axis.")
+    silent = found[found["value_of"] == "not published"]
+    if len(silent):
+        names = "; ".join(
+            f"{comparison}: {', '.join(f'{a} {o}' for a, o in zip(rows['analysis'], rows['outcome'], strict=True))}"
+            for comparison, rows in silent.groupby("comparison", sort=False)
+        )
+        count = f"{len(silent)} outcome{'s' if len(silent) > 1 else ''}"
+        sentences.append(f"Not published, so not shown: {count} named without numbers ({names}).")
+    sentences.append("Other priors and methods: comparison.csv.")
+    return " ".join(sentences)
+
+
+def _is_shown(found: pd.DataFrame) -> pd.Series[bool]:
+    """Published, Cochrane's default, the first weakly informative tau with every mu, and the priors run as pairs."""
+    weak = found[found["prior_kind"] == WEAK].groupby("measure")["prior_tau"].first()
+    first = found["prior_tau"] == found["measure"].map(weak)
+    prior = found["prior_kind"].isin([EMPIRICAL, GIVEN]) | ((found["prior_kind"] == WEAK) & first)
+    return found["method"].isin([PUBLISHED, COCHRANE_DEFAULT]) | ((found["method"] == EXACT) & prior)
+
+
+def _panel(measure: Measure, found: pd.DataFrame) -> Panel:
+    comparisons = list(dict.fromkeys(found["comparison"]))
+    levels = tuple(f"{100 * level:g}%" for level in dict.fromkeys(found["level"]))
+    blocks: list[Block] = []
+    for analysis, its in found.groupby("analysis", sort=False):
+        # A published result whose k was not stated stands once, above the results for each k.
+        for k, rows in its.groupby("k", sort=False, dropna=False):
+            again = bool(blocks) and blocks[-1].title.partition(" ")[0] == str(analysis)
+            first = rows.iloc[0]
+            with_comparison = first["comparison"] if len(comparisons) > 1 else ""
+            title, detail, direction = _heading(first, k, with_comparison)
+            if again:
+                title, detail, direction = str(analysis), f"if {_k(first, k)}", ""
+            its_rows = tuple(_row(r, measure, len(levels) > 1) for r in rows.to_dict("records"))
+            blocks.append(Block(title, detail, direction, its_rows))
+    comparison = comparisons[0] if len(comparisons) == 1 else ""
+    return Panel(measure, comparison, levels, _limits(found, measure), tuple(blocks))
+
+
+def _heading(first: pd.Series[Any], k: object, comparison: str) -> tuple[str, str, str]:
+    title = f"{first['analysis']} {first['outcome']}".strip()
+    detail = ", ".join(text for text in (comparison, first["timepoint"], _k(first, k)) if text)
+    arm, versus, _ = str(first["comparison"]).partition(" versus ")
+    favoured = f"favours {arm if versus else 'experimental arm'}"
+    directions = {"higher": f"{favoured} →", "lower": f"← {favoured}"}
+    return title, detail, directions.get(str(first["favours"]), "direction not stated")
+
+
+def _k(first: pd.Series[Any], k: Any) -> str:
+    import pandas as pd
+
+    if pd.isna(k):
+        return "k not stated"
+    inferred = " (inferred)" if str(first["k_source"]).startswith("inferred") else ""
+    return f"k = {int(k)}{inferred}"
+
+
+def _row(record: dict[Any, Any], measure: Measure, with_level: bool) -> Row:
+    kind = record["prior_kind"] or (PUBLISHED if record["method"] == PUBLISHED else "frequentist")
+    level = f", {100 * record['level']:g}%" if with_level else ""
+    point, lower, upper, least, most = (float(record[name]) for name in _SHOWN)
+    numbers = _numbers(point, lower, upper, measure)
+    return Row(_label(record, kind) + level, kind, point, lower, upper, least, most, numbers)
+
+
+def _label(record: dict[Any, Any], kind: str) -> str:
+    if kind == EMPIRICAL:
+        return str(record["prior_tau"])
+    if kind == WEAK:
+        return f"τ {record['prior_tau']}, μ {record['prior_mu']}"
+    return str(record["prior"] or record["method"])
+
+
+def _numbers(point: float, lower: float, upper: float, measure: Measure) -> str:
+    shown = _ratio if measure.log else _difference
+    if np.isnan(lower) or np.isnan(upper):
+        return shown(point)
+    return f"{shown(point)} ({shown(lower)}, {shown(upper)})"
+
+
+def _ratio(x: float) -> str:
+    """Two decimals, below 0.1 two digits; published ratios have no digits to add."""
+    if x > 1000:
+        return ">1000"
+    if x < 0.001:
+        return "<0.001"
+    two = f"{x:.2f}"
+    return two if x >= 0.1 or float(two) == x else f"{x:.2g}"
+
+
+def _difference(x: float) -> str:
+    two = f"{x:.2f}"
+    return two.replace("-0.00", "0.00").replace("-", "−")
+
+
+def _limits(found: pd.DataFrame, measure: Measure) -> tuple[float, float]:
+    """All points and no effect, and the intervals as far as one median length beyond the outermost point."""
+    values = {name: found[f"{name}_model"].to_numpy(dtype=float) for name in _SHOWN}
+    inside = np.append(values["point"], measure.model(measure.null))
+    low, high = float(inside.min()), float(inside.max())
+    lengths = _finite(values["upper"] - values["lower"])
+    reach = float(np.median(lengths)) if lengths.size else 0.0
+    lowest = _finite(np.concatenate([values["lower"], values["lower_min"]]), -np.inf)
+    highest = _finite(np.concatenate([values["upper"], values["upper_max"]]), np.inf)
+    left = max(low - reach, float(lowest.min(initial=low)))
+    right = min(high + reach, float(highest.max(initial=high)))
+    margin = 0.03 * (right - left) or 1.0
+    start, end = measure.display([left - margin, right + margin])
+    return float(start), float(end)
+
+
+def _finite(x: NDArray[np.float64], also: float = np.nan) -> NDArray[np.float64]:
+    return np.asarray(x[np.isfinite(x) | (x == also)])

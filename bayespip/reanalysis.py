@@ -1,0 +1,297 @@
+"""The main job: a review's outcomes pooled again, beside the published and the frequentist results.
+
+For every analysis, in this order: the published result as printed; frequentist methods; the exact posterior under
+each prior; PyMC as a cross-check; and, where only pooled results were published, the bounds over all study data
+consistent with them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bayespip.agreement import ROW, CrossCheck, cross_check
+from bayespip.bounds import bounds
+from bayespip.cases import Case, cases
+from bayespip.comparison import Values, as_frame, published_row, rows_of
+from bayespip.conditional import admissible, conditional
+from bayespip.exact import exact_fit
+from bayespip.prior_sets import POOLED_TOPIC, PriorSet, default_priors
+from bayespip.propriety import require_proper_posterior
+from bayespip.provenance import versions
+from bayespip.quantities import PARAMETERS, Bayesian, Frequentist
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import xarray as xr
+
+    from bayespip.fits import Fit
+    from bayespip.priors import Priors
+    from bayespip.quantities import Method
+    from bayespip.review import Review
+
+__all__ = ["Reanalysis", "reanalyse"]
+
+# The common effect; what the review used; Cochrane's current default (REML, HKSJ, Q-profile); and its safer form.
+FREQUENTIST = (("common", "Wald"), ("DL", "Wald"), ("REML", "HKSJ"), ("REML", "HKSJ-floored"))
+EXACT, SAMPLED = "exact normal-normal", "PyMC normal-normal"
+DEPENDENCE = (
+    "The outcomes share trials and participants and are not independent; nothing is adjusted for the number of "
+    "outcomes, priors or methods compared."
+)
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Reanalysis:
+    """A review pooled again.
+
+    Attributes
+    ----------
+    review
+        What was re-analysed.
+    table
+        Tidy table: one row an analysis, number of studies, method, prior and parameter; columns as in
+        ``comparison.COLUMNS``, display scale with the model scale beside it.
+    trees
+        Sampled posteriors by analysis label: ArviZ DataTrees with a dimension ``prior``.
+    checks
+        The two engines compared: one row an analysis and prior.
+    assumptions
+        One row an analysis and sentence.
+    priors
+        One row a measure and prior: axis ("mu" or "tau"), the name in the table, density and source.
+    settings
+        level, seed, pooling, analyses (those asked for, or None), bounds, pymc, versions.
+    """
+
+    review: Review
+    table: pd.DataFrame
+    trees: dict[str, xr.DataTree]
+    checks: pd.DataFrame
+    assumptions: pd.DataFrame
+    priors: pd.DataFrame
+    settings: dict[str, Any]
+
+    def save(self, folder: str | Path) -> Path:
+        """Write comparison.csv and .parquet, posterior.nc, summary.md, assumptions.csv, checks.csv and the figure.
+
+        Files are written beside the folder's others under a temporary name and moved into place when all are
+        whole, so that an error leaves earlier results as they were.
+        """
+        from bayespip.saving import save
+
+        return save(self, folder)
+
+
+def reanalyse(
+    review: Review,
+    priors: Sequence[Priors | PriorSet] | None = None,
+    *,
+    analyses: Sequence[str] | None = None,
+    topics: Sequence[str] | None = None,
+    level: float = 0.95,
+    pooling: str = "IV",
+    with_bounds: bool = True,
+    with_pymc: bool = True,
+    seed: int = 1,
+    progress: Progress | None = None,
+) -> Reanalysis:
+    """Pool every outcome of a review again.
+
+    Parameters
+    ----------
+    review
+        From ``load_review``.
+    priors
+        Priors for all analyses; the defaults for each measure if None (``prior_sets.default_priors``).
+    analyses
+        Ids of the analyses wanted; all if None.
+    topics
+        Cochrane topics of the empirical priors; the review's own, or all of Cochrane, if None.
+    level
+        Probability of the intervals.
+    pooling
+        "IV" or "MH": how published Qs were computed (``consistent_studies``).
+    with_bounds
+        Bounds over the study data consistent with published results.
+    with_pymc
+        Sample every posterior with PyMC as well.
+    seed
+        Of everything random; the same seed gives the same tables.
+    progress
+        Called with a stage, the number done and the number to do.
+
+    Raises
+    ------
+    ValueError
+        If an analysis cannot be fitted; the message names it. If there is no analysis of an id, nothing to fit, or
+        two priors have one label.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie in (0, 1); got {level!r}.")
+    chosen = _chosen(review, analyses)
+    todo = cases(chosen, pooling=pooling)
+    if not todo:
+        raise ValueError(
+            f"nothing to pool in {review.id}: neither study data nor a published result for {', '.join(chosen.ids)}."
+        )
+    sets = [_prior_sets(case, priors, topics or review.topics or (POOLED_TOPIC,)) for case in todo]
+    report = progress or (lambda stage, done, total: None)
+    values = _each("posteriors", lambda i: _values(todo[i], sets[i], level, seed), len(todo), report)
+    trees, checks = _sample(todo, sets, level, seed, report) if with_pymc else ({}, {})
+    if with_bounds:
+        found = _each("bounds", lambda i: _with_bounds(todo[i], sets[i], values[i], level, seed), len(todo), report)
+        values = list(found)
+    rows: list[dict[str, Any]] = []
+    for analysis in chosen:
+        if analysis.reported is not None or analysis.studies is None:
+            rows.append(published_row(analysis))
+        for case, own, its_sets in zip(todo, values, sets, strict=True):
+            if case.analysis is analysis:
+                sampled = [_sampled(case, s, checks[case.label, s.priors.label]) for s in its_sets] if checks else []
+                rows += [row for v in (*own, *sampled) for row in rows_of(case, v, level)]
+    assumed = [(c.analysis.id, c.k, sentence) for c in todo for sentence in c.assumptions]
+    settings = {"level": level, "seed": seed, "pooling": pooling, "bounds": with_bounds, "pymc": with_pymc}
+    settings |= {"analyses": None if analyses is None else chosen.ids, "versions": versions()}
+    return Reanalysis(
+        review,
+        as_frame(rows),
+        trees,
+        _checks_frame(todo, sets, checks),
+        pd.DataFrame(assumed, columns=["analysis", "k", "assumption"]),
+        _priors_frame(todo, sets),
+        settings,
+    )
+
+
+def _chosen(review: Review, analyses: Sequence[str] | None) -> Review:
+    if analyses is None:
+        return review
+    unknown = [i for i in analyses if i not in review.ids]
+    if unknown or not analyses:
+        got = ", ".join(map(repr, unknown)) or "none"
+        raise ValueError(f"analyses must be among {', '.join(review.ids)}; got {got}.")
+    return replace(review, analyses=tuple(a for a in review if a.id in analyses))
+
+
+def _prior_sets(case: Case, given: Sequence[Priors | PriorSet] | None, topics: Sequence[str]) -> tuple[PriorSet, ...]:
+    if given is None:
+        return default_priors(case.measure, topics=topics)
+    sets = tuple(p if isinstance(p, PriorSet) else PriorSet(p, str(p.mu), str(p.tau), "given") for p in given)
+    labels = [s.priors.label for s in sets]
+    if not sets or len(set(labels)) < len(labels):
+        raise ValueError(f"priors must be at least one, with different names; got {', '.join(labels) or 'none'}.")
+    return sets
+
+
+def _each(stage: str, work: Callable[[int], Any], count: int, report: Progress) -> list[Any]:
+    """Results of work(0), ..., work(count - 1), computed on all processors: the kernels leave the interpreter lock."""
+    report(stage, 0, count)
+    results: list[Any] = [None] * count
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        futures = {pool.submit(work, i): i for i in range(count)}
+        for done, future in enumerate(as_completed(futures), start=1):
+            results[futures[future]] = future.result()
+            report(stage, done, count)
+    return results
+
+
+def _values(case: Case, sets: Sequence[PriorSet], level: float, seed: int) -> list[Values]:
+    """Values of one case without bounds: frequentist methods, then the exact engine under each prior."""
+    try:
+        for s in sets:
+            require_proper_posterior(case.k, s.priors)
+    except ValueError as error:
+        raise ValueError(f"{case.label}: {error}") from None
+    yi, vi = case.effects.yi[None], case.effects.vi[None]
+    of = "study data" if case.family is None else "equal-variance member"
+    found = [Values(m.name, m.quantities(yi, vi)[0], of) for m in _frequentist(level)]
+    members = admissible(case.family, seed=seed) if case.family else None
+    for s in sets:
+        if case.family is None:
+            found.append(Values(EXACT, _of_fit(exact_fit(case.effects, s.priors, level=level)), of, s))
+        else:
+            averaged = conditional(case.family, Bayesian(s.priors, level), members=members)
+            found.append(Values(EXACT, averaged.quantities, "conditional posterior", s))
+    return found
+
+
+def _with_bounds(
+    case: Case, sets: Sequence[PriorSet], values: Sequence[Values], level: float, seed: int
+) -> list[Values]:
+    """The same values with their bounds over the family."""
+    if case.family is None:
+        return list(values)
+    methods: list[Method] = [*_frequentist(level), *(Bayesian(s.priors, level) for s in sets)]
+    found = bounds(case.family, methods, seed=seed)
+    return [replace(v, bounds=b) for v, b in zip(values, found, strict=True)]
+
+
+def _frequentist(level: float) -> list[Frequentist]:
+    return [Frequentist(tau2, ci, level) for tau2, ci in FREQUENTIST]
+
+
+def _of_fit(fit: Fit) -> np.ndarray[Any, np.dtype[np.float64]]:
+    estimates = (getattr(fit, parameter) for parameter in PARAMETERS)
+    return np.array([*(x for e in estimates for x in (e.point, e.lower, e.upper)), fit.prob_positive])
+
+
+def _sample(
+    todo: Sequence[Case], sets: Sequence[Sequence[PriorSet]], level: float, seed: int, report: Progress
+) -> tuple[dict[str, xr.DataTree], dict[tuple[str, str], CrossCheck]]:
+    """Sample every analysis under every prior; one tree an analysis."""
+    from bayespip.trees import joined
+
+    total = sum(len(s) for s in sets)
+    report("PyMC", 0, total)
+    checks: dict[tuple[str, str], CrossCheck] = {}
+    trees = {}
+    for case, its_sets in zip(todo, sets, strict=True):
+        for s in its_sets:
+            fit_seed = seed + len(checks)
+            checks[case.label, s.priors.label] = cross_check(case.effects, s.priors, seed=fit_seed, level=level)
+            report("PyMC", len(checks), total)
+        fits = {s.priors.label: checks[case.label, s.priors.label].fit for s in its_sets}
+        kept = {label: fit for label, fit in fits.items() if fit is not None}
+        if kept:
+            trees[case.label] = joined(kept, analysis=case.analysis.id, basis=case.basis)
+    return trees, checks
+
+
+def _sampled(case: Case, prior: PriorSet, check: CrossCheck) -> Values:
+    of = "study data" if case.family is None else "equal-variance member"
+    if check.fit is None:
+        return Values(SAMPLED, np.full(3 * len(PARAMETERS) + 1, np.nan), of, prior, note=check.note)
+    return Values(SAMPLED, _of_fit(check.fit), of, prior, note=check.note)
+
+
+def _priors_frame(todo: Sequence[Case], sets: Sequence[Sequence[PriorSet]]) -> pd.DataFrame:
+    rows = dict.fromkeys(
+        (case.measure.name, axis, name, str(prior), prior.source)
+        for axis in ("tau", "mu")
+        for case, its_sets in zip(todo, sets, strict=True)
+        for s in its_sets
+        for name, prior in [(getattr(s, axis), getattr(s.priors, axis))]
+    )
+    return pd.DataFrame(list(rows), columns=["measure", "axis", "name", "density", "source"])
+
+
+def _checks_frame(
+    todo: Sequence[Case], sets: Sequence[Sequence[PriorSet]], checks: dict[tuple[str, str], CrossCheck]
+) -> pd.DataFrame:
+    rows = [
+        {"analysis": case.analysis.id, "k": case.k, "prior": s.priors.label} | checks[case.label, s.priors.label].row()
+        for case, its_sets in zip(todo, sets, strict=True)
+        for s in its_sets
+        if checks
+    ]
+    return pd.DataFrame(rows, columns=["analysis", "k", "prior", *ROW])

@@ -1,0 +1,165 @@
+"""A re-analysis as Rich tables for 80 columns: two lines a method, and no number cut."""
+
+from __future__ import annotations
+
+from itertools import compress
+from typing import TYPE_CHECKING, Literal
+
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from bayespip.conclusions import CONFLICT
+from bayespip.findings import agreement, findings, unpublished
+from bayespip.reanalysis import DEPENDENCE
+from bayespip.wording import interval, number, probability, spread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bayespip.findings import Finding, Line
+    from bayespip.reanalysis import Reanalysis
+
+_SHORT = {"in all members": "all", "in some members": "some", "in no member": "no", "no claim": ""}
+
+
+def console(width: int = 0, *, stderr: bool = False) -> Console:
+    """A console at least so wide: a terminal that is narrower wraps its lines, and shows every digit."""
+    found = Console(stderr=stderr, highlight=False)
+    return found if found.width >= width else Console(stderr=stderr, highlight=False, width=width)
+
+
+def show(result: Reanalysis) -> None:
+    """Print a table an outcome, one of all outcomes, what is missing, and how the two engines agree."""
+    found = findings(result)
+    tables, together = [outcome(f) for f in found], overview(found)
+    wide = Console(width=1000)
+    needed = max(Measurement.get(wide, wide.options, table).maximum for table in (*tables, together))
+    screen = console(needed)
+    screen.print(Text(result.review.title, style="bold"), *_legend(result, found), sep="\n")
+    for finding, table in zip(found, tables, strict=True):
+        screen.print(*_heading(finding), table, sep="\n")
+    screen.print("", Text("All outcomes", style="bold"), together, "", *_closing(result, found), sep="\n")
+
+
+def outcome(finding: Finding) -> Table:
+    """One outcome: frequentist methods, then every prior."""
+    columns: list[_Column] = [
+        ("method, or\npriors", "left"),
+        ("mu\ninterval", "right"),
+        ("bounds of\nlimits", "right"),
+        ("tau\ninterval", "right"),
+        ("new\nstudy", "right"),
+        (_probability_header(finding), "right"),
+        ("claim\nholds", "left"),
+    ]
+    return _table(columns, [list(_cells(finding, line)) for line in (*finding.frequentist, *finding.bayesian)])
+
+
+def overview(found: Sequence[Finding]) -> Table:
+    """One row an outcome."""
+    columns: list[_Column] = [
+        ("", "left"),
+        ("published\ninterval", "right"),
+        ("signif-\nicant", "left"),
+        ("REML, HKSJ\nfloored", "right"),
+        ("claim holds,\nof priors", "left"),
+        ("medians", "right"),
+        ("conflict", "left"),
+    ]
+    return _table(columns, [list(_all(f)) for f in found])
+
+
+_Column = tuple[str, Literal["left", "right"]]
+
+
+def _table(columns: Sequence[_Column], rows: Sequence[Sequence[str]]) -> Table:
+    """Without the columns that would be empty."""
+    filled = [any(row[i] for row in rows) for i in range(len(columns))]
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for header, justify in compress(columns, filled):
+        table.add_column(header, justify=justify, no_wrap=True, overflow="ignore")
+    for row in rows:
+        table.add_row(*compress(row, filled))
+    return table
+
+
+def _all(f: Finding) -> Iterator[str]:
+    r, null, mu = f.reported, f.null, f.headline.mu
+    yield f.label.replace(" (k = ", "\nk = ").rstrip(")")
+    yield f"{r.estimate}\n{r.ci_lower} to {r.ci_upper}" if r else ""
+    yield "" if r is None or r.claim is None else ("yes" if f.claimed else "no")
+    yield f"{number(mu['point'], null)}\n{interval(mu['lower'], mu['upper'], null)}"
+    yield "\n".join(f"{_SHORT.get(v, v)} {n}" for v, n in f.verdicts.items() if f.claimed and n)
+    yield spread(*f.medians, null)
+    yield "\n".join(f"{sign} {len(of)}/{len(f.tau_priors)}" for sign, of in f.conflicts.items() if of)
+
+
+def _cells(finding: Finding, line: Line) -> Iterator[str]:
+    null, mu, tau, new = finding.null, line.mu, line.tau, line.theta_new
+    on_tau, on_mu, kind = line.priors
+    prior = f"{on_tau}{'*' if kind == 'hybrid' else ''}\n{on_mu}"
+    yield prior if on_tau else line.method.replace(", ", ",\n")
+    yield f"{number(mu['point'], null)}\n{interval(mu['lower'], mu['upper'], null)}"
+    ends = (spread(mu[f"{edge}_min"], mu[f"{edge}_max"], null) for edge in ("lower", "upper"))
+    yield "\n".join(ends) if line.has_bounds else ""
+    yield f"{number(tau['point'])}\n{interval(tau['lower'], tau['upper'])}"
+    yield interval(new["lower"], new["upper"], null).replace(" to ", " to\n")
+    sides = {"higher": ("above",), "lower": ("below",)}.get(finding.favours, ("above", "below"))
+    yield "\n".join(probability(mu[f"prob_{side}_null"]) for side in sides)
+    yield _SHORT.get(str(mu["holds"]), str(mu["holds"]))
+
+
+def _probability_header(finding: Finding) -> str:
+    above, below = f"P(>{finding.null:g})", f"P(<{finding.null:g})"
+    return {"higher": above, "lower": below}.get(finding.favours, f"{above}\n{below}")
+
+
+def _heading(finding: Finding) -> Iterator[Text]:
+    a, r = finding.analysis, finding.reported
+    name = ", ".join(part for part in (a.outcome, a.timepoint) if part)
+    yield Text(f"\n{finding.label}  {name}", style="bold")
+    measure = a.measure.name if a.measure else ""
+    yield Text(f"{measure}, k = {finding.k}{f' ({finding.k_source})' if finding.k_source else ''}")
+    if r:
+        favourable = f"{r.favours} is favourable" if r.favours else "favourable direction not stated"
+        yield Text(f"published {finding.published}{f', {r.claim}' if r.claim else ''}; {favourable}")
+
+
+def _legend(result: Reanalysis, found: Sequence[Finding]) -> Iterator[Text]:
+    yield Text(
+        f"Intervals: {result.settings['level']:.3g}. New study: prediction interval of the effect in a new "
+        "study. tau: on the model scale (log for ratios). * hybrid: a published tau beside another mu."
+    )
+    if any(f.from_published for f in found):
+        yield Text(
+            "Only pooled results were published: Bayesian values are the conditional posterior given the "
+            "printed numbers, frequentist values those of the equal-variance member of the study data "
+            "consistent with them (consistent-with-reported)."
+        )
+    if any(f.bayesian[0].has_bounds for f in found):
+        yield Text(
+            "Bounds of limits: smallest..largest lower limit over all study data consistent with the printed "
+            "numbers; below it the same of the upper limit. Claim holds: in all, some or no members of them."
+        )
+
+
+def _closing(result: Reanalysis, found: Sequence[Finding]) -> Iterator[Text]:
+    if any(f.claimed for f in found):
+        yield Text("Claim holds: number of priors by whether the interval excludes no effect on the published side.")
+    yield Text(
+        "Medians: smallest..largest posterior median over the priors. Conflict: number of priors on tau with "
+        "a prior predictive p of Q (Q), or a prior probability of a tau as large as the DL estimate (tau), "
+        f"below {CONFLICT:g}."
+    )
+    if len(found) > 1:
+        yield Text(DEPENDENCE)
+    missing = unpublished(result)
+    if len(missing):
+        yield Text("\nNot published; read the review's own data file", style="bold")
+        for row in missing.itertuples():
+            yield Text(f"{row.analysis}  {row.outcome}, {row.timepoint} ({row.comparison})")
+    if len(result.checks):
+        counts = agreement(result.checks)
+        yield Text(f"\n{counts}", style="bold red" if counts.disagree or counts.unconverged else "")
