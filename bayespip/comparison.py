@@ -28,6 +28,7 @@ PROBABILITIES = [
 ]
 IDENTITY = ["analysis", "outcome", "timepoint", "comparison", "measure", "k", "k_source", "basis", "value_of"]
 METHOD = ["method", "prior", "prior_mu", "prior_tau", "prior_kind", "parameter"]
+EXTREMES = ("analysis", "k", "basis", "method", "prior", "quantity", "end", "bound", "study", "yi", "sei")
 COLUMNS = [
     *IDENTITY, *METHOD, *SPREAD, "level", *PROBABILITIES, "favours", "claim", "holds", "prior_predictive_p",
     "prior_prob_dl_tau",
@@ -110,6 +111,22 @@ def published_row(analysis: Analysis) -> dict[str, Any]:
     }
     model = {f"{name}_model": float(reported.measure.model(value)) for name, value in values.items()}
     return row | values | model | {"level": reported.level, "note": analysis.note}
+
+
+def extremes_of(case: Case, values: Values) -> list[dict[str, Any]]:
+    """The members of the family that attain the bounds: one row a quantity, end and study, on the model scale."""
+    bounds = values.bounds
+    if bounds is None:
+        return []
+    common = {"analysis": case.analysis.id, "k": case.k, "basis": case.basis, "method": values.method}
+    common["prior"] = values.prior.priors.label if values.prior else ""
+    return [
+        common | {"quantity": name, "end": end, "bound": float(bound), "study": i + 1, "yi": float(y), "sei": float(s)}
+        for e, (end, attained) in enumerate((("lowest", bounds.lowest), ("highest", bounds.highest)))
+        for q, (name, bound) in enumerate(zip(QUANTITIES, attained, strict=True))
+        if not math.isnan(bound)
+        for i, (y, s) in enumerate(zip(bounds.yi[e, q], np.sqrt(bounds.vi[e, q]), strict=True))
+    ]
 
 
 def as_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:

@@ -19,7 +19,7 @@ import pandas as pd
 from bayespip.agreement import ROW, CrossCheck, cross_check
 from bayespip.bounds import bounds
 from bayespip.cases import Case, cases
-from bayespip.comparison import Values, as_frame, published_row, rows_of
+from bayespip.comparison import EXTREMES, Values, as_frame, extremes_of, published_row, rows_of
 from bayespip.conditional import admissible, conditional
 from bayespip.exact import exact_fit
 from bayespip.prior_sets import POOLED_TOPIC, PriorSet, default_priors
@@ -65,6 +65,9 @@ class Reanalysis:
         Sampled posteriors by analysis label: ArviZ DataTrees with a dimension ``prior``.
     checks
         The two engines compared: one row an analysis and prior.
+    extremes
+        The study data that attain the bounds (possible data, never data): one row a method, prior, quantity, end
+        and study; model scale.
     assumptions
         One row an analysis and sentence.
     priors
@@ -77,15 +80,17 @@ class Reanalysis:
     table: pd.DataFrame
     trees: dict[str, xr.DataTree]
     checks: pd.DataFrame
+    extremes: pd.DataFrame
     assumptions: pd.DataFrame
     priors: pd.DataFrame
     settings: dict[str, Any]
 
     def save(self, folder: str | Path) -> Path:
-        """Write comparison.csv and .parquet, posterior.nc, summary.md, assumptions.csv, checks.csv and the figure.
+        """Write the tables, posterior.nc, summary.md and the figure.
 
-        Files are written beside the folder's others under a temporary name and moved into place when all are
-        whole, so that an error leaves earlier results as they were.
+        Tables: comparison.csv and .parquet, assumptions.csv, checks.csv, extremes.csv. Files are written beside the
+        folder's others under a temporary name and moved into place when all are whole, so that an error leaves
+        earlier results as they were.
         """
         from bayespip.saving import save
 
@@ -167,6 +172,10 @@ def reanalyse(
         as_frame(rows),
         trees,
         _checks_frame(todo, sets, checks),
+        pd.DataFrame(
+            [row for case, own in zip(todo, values, strict=True) for v in own for row in extremes_of(case, v)],
+            columns=EXTREMES,
+        ),
         pd.DataFrame(assumed, columns=["analysis", "k", "assumption"]),
         _priors_frame(todo, sets),
         settings,

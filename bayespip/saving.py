@@ -20,6 +20,7 @@ _NAMES = (
     "summary.md",
     "assumptions.csv",
     "checks.csv",
+    "extremes.csv",
 )
 
 
@@ -63,6 +64,8 @@ def save(result: Reanalysis, folder: str | Path) -> Path:
         result.assumptions.to_csv(draft / "assumptions.csv", index=False)
         if len(result.checks):
             result.checks.to_csv(draft / "checks.csv", index=False)
+        if len(result.extremes):
+            result.extremes.to_csv(draft / "extremes.csv", index=False)
         if result.trees:
             _write_trees(result, draft / "posterior.nc")
         (draft / "summary.md").write_text(summary(result), encoding="utf-8")

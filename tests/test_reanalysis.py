@@ -295,3 +295,20 @@ def test_a_tree_holds_every_prior_as_a_dimension():
     assert list(tree["posterior"]["prior"].values) == ["weak", "wide"]
     assert tree["posterior"].sizes["study"] == 8
     assert tree.attrs["basis"] == "study data"
+
+
+def test_the_members_that_attain_the_bounds_give_the_bounds_and_the_published_result():
+    result = published()
+    members = result.extremes
+    assert set(members["basis"]) == {"consistent-with-reported"}
+    lower = members[(members["analysis"] == "P2") & (members["prior"] == "weak") & (members["quantity"] == "mu_lower")]
+    shown = result.table[(result.table["analysis"] == "P2") & (result.table["prior"] == "weak")]
+    row = shown[shown["parameter"] == "mu"].iloc[0]
+    for end, name in (("lowest", "lower_min_model"), ("highest", "lower_max_model")):
+        data = lower[lower["end"] == end]
+        effects = bp.EffectSizes(data["study"].astype(str), data["yi"], data["sei"], "RR")
+        assert bp.exact_fit(effects, TWO[0]).mu.lower == pytest.approx(row[name], abs=1e-3)
+        pooled = bp.frequentist_fit(effects, "DL", "Wald").mu
+        reported = bp.load_review("pip")["P2"].reported
+        for printed, value in ((reported.estimate, pooled.point), (reported.ci_lower, pooled.lower)):
+            assert printed.lower - 1e-9 <= math.exp(value) <= printed.upper + 1e-9
