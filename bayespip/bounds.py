@@ -66,8 +66,10 @@ def _usual_effort(family: Family) -> _Effort:
     """What brings repeated searches together, to 1% of the width of an interval (tests/test_bounds.py)."""
     if family.k == 2:
         return _Effort(6, 30, 10)
+    if family.limits.designs == 1:
+        return _Effort(6, 90, 10)
     # sets of trials of known sizes leave narrow, separate corners
-    return _Effort(6, 90, 10) if family.limits.designs == 1 else _Effort(8, 200, 20)
+    return _Effort(6, 150, 10) if family.k == 3 else _Effort(8, 200, 20)
 
 
 class _Targets(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,7 @@ class EffectSizes:
             raise ValueError("effects need at least one study; got none (k = 0).")
         if not len(names) == y.size == s.size:
             raise ValueError(f"study, yi and sei must have one entry a study; got {len(names)}, {y.size} and {s.size}.")
-        repeated = sorted({n for n in names if names.count(n) > 1})
+        repeated = sorted(name for name, times in Counter(names).items() if times > 1)
         if repeated:
             raise ValueError(f"study labels must be unique; repeated: {', '.join(repeated)}.")
         _refuse("yi must be finite", ~np.isfinite(y), names, y)
