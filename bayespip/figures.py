@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayespip import forest
-from bayespip.forest_layout import FAMILY, FONT, GAP, LINE, Layout, layout, text_width, wrapped
+from bayespip.forest_layout import FAMILY, FONT, GAP, LINE, WRAPPED, Layout, layout, tick_label, ticks, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_comparison", "save_comparison"]
 
 MM = 72 / 25.4
-WIDTH, MARGIN, GUTTER = 190 * MM, 3 * MM, 6 * MM  # a journal's full width
+WIDTH, MARGIN, GUTTER = 190 * MM, 3 * MM, 4 * MM  # a journal's full width
 SMALLEST_PLOT = 25 * MM
 BOUNDS = "bounds over all data consistent with what was published"
 BOUNDS_COLOUR, FAINT = "#d4d4d4", "#8c8c8c"
@@ -47,7 +47,7 @@ class Style:
 
 STYLES = {
     forest.PUBLISHED: Style("published", "#000000", "s"),
-    "frequentist": Style("Cochrane's current default", "#D55E00", "D"),
+    forest.FREQUENTIST: Style("Cochrane's current default", "#D55E00", "D"),
     forest.WEAK: Style("Bayesian, weakly informative priors", "#0072B2", "o"),
     forest.EMPIRICAL: Style("Bayesian, empirical pair of priors", "#009E73", "^"),
     forest.GIVEN: Style("Bayesian, priors given", "#CC79A7", "v"),
@@ -100,7 +100,7 @@ def plot_comparison(table: pd.DataFrame, *, analyses: Sequence[str] | None = Non
         names = ", ".join(dict.fromkeys(found["analysis"])) or "none"
         raise ValueError(f"analyses must have a result to draw; not so for {names}.")
     if len(drawn) > 1:
-        ids = {p.measure.name: dict.fromkeys(b.title.partition(" ")[0] for b in p.blocks) for p in drawn}
+        ids = {p.measure.name: dict.fromkeys(b.analysis for b in p.blocks) for p in drawn}
         listed = "; ".join(f"{name}: {', '.join(its)}" for name, its in ids.items())
         raise ValueError(f"analyses must share one effect measure in a plot; choose from {listed}.")
     text, handles = forest.note(found, drawn), _handles(drawn)
@@ -216,9 +216,9 @@ def _draw_axis(ax: Axes, panel: Layout) -> None:
     measure = panel.panel.measure
     ax.set_xscale("log" if measure.log else "linear")
     ax.set_xlim(*panel.panel.limits)
-    ax.xaxis.set_major_locator(FixedLocator(_ticks(*panel.panel.limits, log=measure.log)))
+    ax.xaxis.set_major_locator(FixedLocator(ticks(*panel.panel.limits, panel.plot_width, log=measure.log)))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}".replace("-", "−")))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: tick_label(x)))
     ax.tick_params(axis="x", labelsize=FONT, labelfontfamily=FAMILY, length=2, width=0.6, pad=1.5)
     ax.spines[["left", "top", "right"]].set_visible(False)
     ax.spines["bottom"].set_linewidth(0.6)
@@ -226,24 +226,10 @@ def _draw_axis(ax: Axes, panel: Layout) -> None:
     ax.set_xlabel(scale, fontsize=FONT, family=FAMILY, labelpad=1.5)
 
 
-def _ticks(left: float, right: float, *, log: bool) -> list[float]:
-    """Round numbers on the axis: on a log axis 1, 2, 5 times powers of ten, or fewer on a long one."""
-    from matplotlib.ticker import MaxNLocator
-
-    if log:
-        decades = range(int(np.floor(np.log10(left))), int(np.ceil(np.log10(right))) + 1)
-        step = len(decades) // 7 + 1
-        for choice in ([m * 10.0**d for d in decades for m in (1, 2, 5)], [10.0**d for d in decades if not d % step]):
-            inside = [x for x in choice if left <= x <= right]
-            if 3 <= len(inside) <= 7:
-                return inside
-    return [float(x) for x in MaxNLocator(5).tick_values(left, right) if left <= x <= right]
-
-
 def _draw_text(ax: Axes, panel: Layout) -> None:
     """Labels left of the plot, numbers right of it, headings across."""
     font: dict[str, Any] = {"fontsize": FONT, "family": FAMILY, "parse_math": False}
-    ax.set_yticks(panel.rows, panel.labels, ha="left", va="center", linespacing=LINE / FONT, **font)
+    ax.set_yticks(panel.rows, panel.labels, ha="left", va="center_baseline", **font)
     ax.tick_params(axis="y", length=0, pad=panel.labels_width)
 
     def write(text: str, y: float, side: float, offset: float, **more: Any) -> None:
@@ -258,7 +244,7 @@ def _draw_text(ax: Axes, panel: Layout) -> None:
     for line in panel.headings:
         start = -panel.labels_width
         write(line.bold, line.y, 0, start, weight="bold")
-        write(line.plain, line.y, 0, start + (text_width(line.bold, "bold") + 3 if line.bold else 0))
+        write(line.plain, line.y, 0, start + line.indent)
         write(line.right, line.y, 1, panel.numbers_width, ha="right")
 
 
@@ -277,7 +263,7 @@ def _draw_results(ax: Axes, rows: Sequence[Row], ys: Sequence[float], style: Sty
                     zorder=zorder, clip_on=False,
                 )  # fmt: skip
 
-    segment([r.lower_min for r in rows], [r.upper_max for r in rows], BOUNDS_COLOUR, 1, lw=0.75 * LINE)
+    segment([r.lower_min for r in rows], [r.upper_max for r in rows], BOUNDS_COLOUR, 1, lw=0.66 * LINE)
     segment([r.lower for r in rows], [r.upper for r in rows], style.colour, 2, lw=0.9)
     ax.plot(
         [r.point for r in rows], y, ls="", marker=style.marker, ms=3.2, mew=0, color=style.colour, zorder=3,
@@ -301,11 +287,16 @@ def _handles(drawn: Sequence[Panel]) -> list[Artist]:
     return handles
 
 
-def _footer_height(handles: Sequence[Artist], text: str, width: float) -> float:
-    return LINE * (len(handles) * LEGEND_LINE + len(wrapped(text, width))) + GAP
+def _footer_height(handles: Sequence[Artist], text: Sequence[str], width: float) -> float:
+    return LINE * LEGEND_LINE * len(handles) + WRAPPED * len(_lines(text, width)) + GAP
 
 
-def _draw_footer(ax: Axes, handles: list[Artist], text: str, cell: Cell) -> None:
+def _lines(text: Sequence[str], width: float) -> list[str]:
+    """Every sentence begins a line."""
+    return [line for sentence in text for line in wrapped(sentence, width)]
+
+
+def _draw_footer(ax: Axes, handles: list[Artist], text: Sequence[str], cell: Cell) -> None:
     """Legend, and the note below it."""
     width, height = _size(ax)
     top = height - cell.top
@@ -317,13 +308,12 @@ def _draw_footer(ax: Axes, handles: list[Artist], text: str, cell: Cell) -> None
             prop={"family": FAMILY, "size": FONT}, labelspacing=LEGEND_LINE * LINE / FONT - 1,
         )  # fmt: skip
     ax.annotate(
-        "\n".join(wrapped(text, cell.width)),
+        "\n".join(_lines(text, cell.width)),
         (cell.left, top - LINE * LEGEND_LINE * len(handles) - GAP / 2),
         xycoords="figure points",
         va="top",
         fontsize=FONT,
         family=FAMILY,
-        linespacing=LINE / FONT,
         parse_math=False,
         annotation_clip=False,
     )

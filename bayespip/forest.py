@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayespip.measures import MEASURES, Measure
-from bayespip.prior_sets import TOPICS
+from bayespip.prior_sets import POOLED_TOPIC, TOPICS
 from bayespip.quantities import Frequentist
 from bayespip.reanalysis import EXACT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
 
-PUBLISHED = "published"
+PUBLISHED, NOT_PUBLISHED = "published", "not published"
+FREQUENTIST = "frequentist"
 COCHRANE_DEFAULT = Frequentist("REML", "HKSJ").name
-EMPIRICAL, WEAK, GIVEN = "empirical pair", "weakly informative", "given"
+EMPIRICAL, WEAK, HYBRID, GIVEN = "empirical pair", "weakly informative", "hybrid", "given"
 _IDENTITY = ("analysis", "outcome", "timepoint", "comparison", "measure", "k_source", "value_of", "method", "prior")
 _TEXT = (*_IDENTITY, "prior_mu", "prior_tau", "prior_kind", "parameter", "favours")
 _SHOWN = ("point", "lower", "upper", "lower_min", "upper_max")
@@ -36,7 +37,7 @@ class Row:
     label
         Method or prior.
     kind
-        "published", "frequentist", or the kind of prior.
+        "published", "frequentist", "weakly informative", "empirical pair" or "given".
     point, lower, upper
         Display scale; nan where there is none.
     lower_min, upper_max
@@ -61,16 +62,18 @@ class Block:
 
     Attributes
     ----------
-    title, detail
-        Analysis and outcome; time point and k. Of a second block of the same analysis: its id, and k.
+    analysis
+        Its id.
+    title
+        Outcome, time point and k; of a second block of the same analysis k alone.
     direction
         Which side favours the experimental arm; empty in a second block.
     rows
         In the table's order.
     """
 
+    analysis: str
     title: str
-    detail: str
     direction: str
     rows: tuple[Row, ...]
 
@@ -136,28 +139,30 @@ def results(table: pd.DataFrame, analyses: Sequence[str] | None) -> pd.DataFrame
 
 def panels(found: pd.DataFrame) -> tuple[Panel, ...]:
     """One panel a measure, of those analyses that have a result; `found` comes from `results`."""
-    chosen = found[found["point"].notna() & _is_shown(found)]
+    chosen = found[(found["value_of"] != NOT_PUBLISHED) & _is_shown(found)]
     return tuple(_panel(MEASURES[name], chosen[chosen["measure"] == name]) for name in dict.fromkeys(chosen["measure"]))
 
 
-def note(found: pd.DataFrame, drawn: Iterable[Panel]) -> str:
-    """What a reader of the figure must know: one paragraph."""
-    drawn = tuple(drawn)
+def note(found: pd.DataFrame, drawn: Sequence[Panel]) -> tuple[str, ...]:
+    """What a reader of the figure must know, in sentences."""
     labels = {row.label for panel in drawn for row in panel.rows}
     sentences = []
+    if any(label.startswith(COCHRANE_DEFAULT) for label in labels):
+        sentences.append(f"{COCHRANE_DEFAULT}: restricted maximum likelihood, Hartung-Knapp-Sidik-Jonkman interval.")
     if (found["value_of"] == "conditional posterior").any():
         sentences.append(
-            "Only pooled results were published. Bayesian: posterior given the printed numbers. "
-            f"{COCHRANE_DEFAULT}: of the equal-variance member of the data consistent with them."
+            "Where only pooled results were published, Bayesian results are the posterior given the printed numbers, "
+            f"and {COCHRANE_DEFAULT} is that of the equal-variance member of the data consistent with them."
         )
     if any("HN(" in label for label in labels):
         sentences.append("HN(s): half-normal of scale s.")
-    pairs = [f"{short}, {topic}" for topic, short in TOPICS.items() if any(f"Bartos {short}" in x for x in labels)]
+    topics = {short: "all topics" if topic == POOLED_TOPIC else topic for topic, short in TOPICS.items()}
+    pairs = [f"{short}, {topic}" for short, topic in topics.items() if any(f"Bartos {short}" in x for x in labels)]
     if pairs:
         sentences.append(f"Bartos: published pair of priors on μ and τ ({'; '.join(pairs)}).")
     if any(panel.is_cut for panel in drawn):
         sentences.append("Arrowheads: the interval, or its bound, goes on beyond the axis.")
-    silent = found[found["value_of"] == "not published"]
+    silent = found[found["value_of"] == NOT_PUBLISHED]
     if len(silent):
         names = "; ".join(
             f"{comparison}: {', '.join(f'{a} {o}' for a, o in zip(rows['analysis'], rows['outcome'], strict=True))}"
@@ -165,15 +170,16 @@ def note(found: pd.DataFrame, drawn: Iterable[Panel]) -> str:
         )
         count = f"{len(silent)} outcome{'s' if len(silent) > 1 else ''}"
         sentences.append(f"Not published, so not shown: {count} named without numbers ({names}).")
-    sentences.append("Other priors and methods: comparison.csv.")
-    return " ".join(sentences)
+    if drawn:
+        sentences.append("Other priors and methods stand in the table, comparison.csv.")
+    return tuple(sentences)
 
 
 def _is_shown(found: pd.DataFrame) -> pd.Series[bool]:
     """Published, Cochrane's default, the first weakly informative tau with every mu, and the priors run as pairs."""
     weak = found[found["prior_kind"] == WEAK].groupby("measure")["prior_tau"].first()
     first = found["prior_tau"] == found["measure"].map(weak)
-    prior = found["prior_kind"].isin([EMPIRICAL, GIVEN]) | ((found["prior_kind"] == WEAK) & first)
+    prior = ~found["prior_kind"].isin([WEAK, HYBRID]) | ((found["prior_kind"] == WEAK) & first)
     return found["method"].isin([PUBLISHED, COCHRANE_DEFAULT]) | ((found["method"] == EXACT) & prior)
 
 
@@ -184,25 +190,23 @@ def _panel(measure: Measure, found: pd.DataFrame) -> Panel:
     for analysis, its in found.groupby("analysis", sort=False):
         # A published result whose k was not stated stands once, above the results for each k.
         for k, rows in its.groupby("k", sort=False, dropna=False):
-            again = bool(blocks) and blocks[-1].title.partition(" ")[0] == str(analysis)
-            first = rows.iloc[0]
-            with_comparison = first["comparison"] if len(comparisons) > 1 else ""
-            title, detail, direction = _heading(first, k, with_comparison)
-            if again:
-                title, detail, direction = str(analysis), f"if {_k(first, k)}", ""
+            title, direction = _heading(rows.iloc[0], k, with_comparison=len(comparisons) > 1)
+            if blocks and blocks[-1].analysis == analysis:
+                title, direction = f"if {_k(rows.iloc[0], k)}", ""
             its_rows = tuple(_row(r, measure, len(levels) > 1) for r in rows.to_dict("records"))
-            blocks.append(Block(title, detail, direction, its_rows))
+            blocks.append(Block(str(analysis), title, direction, its_rows))
     comparison = comparisons[0] if len(comparisons) == 1 else ""
     return Panel(measure, comparison, levels, _limits(found, measure), tuple(blocks))
 
 
-def _heading(first: pd.Series[Any], k: object, comparison: str) -> tuple[str, str, str]:
-    title = f"{first['analysis']} {first['outcome']}".strip()
-    detail = ", ".join(text for text in (comparison, first["timepoint"], _k(first, k)) if text)
-    arm, versus, _ = str(first["comparison"]).partition(" versus ")
+def _heading(first: pd.Series[Any], k: object, *, with_comparison: bool) -> tuple[str, str]:
+    """Title and direction of a block."""
+    comparison = str(first["comparison"])
+    parts = (first["outcome"], comparison if with_comparison else "", first["timepoint"], _k(first, k))
+    arm, versus, _ = comparison.partition(" versus ")
     favoured = f"favours {arm if versus else 'experimental arm'}"
     directions = {"higher": f"{favoured} →", "lower": f"← {favoured}"}
-    return title, detail, directions.get(str(first["favours"]), "direction not stated")
+    return ", ".join(p for p in parts if p), directions.get(str(first["favours"]), "direction not stated")
 
 
 def _k(first: pd.Series[Any], k: Any) -> str:
@@ -215,11 +219,17 @@ def _k(first: pd.Series[Any], k: Any) -> str:
 
 
 def _row(record: dict[Any, Any], measure: Measure, with_level: bool) -> Row:
-    kind = record["prior_kind"] or (PUBLISHED if record["method"] == PUBLISHED else "frequentist")
+    kind = _kind(record)
     level = f", {100 * record['level']:g}%" if with_level else ""
     point, lower, upper, least, most = (float(record[name]) for name in _SHOWN)
     numbers = _numbers(point, lower, upper, measure)
     return Row(_label(record, kind) + level, kind, point, lower, upper, least, most, numbers)
+
+
+def _kind(record: dict[Any, Any]) -> str:
+    if record["method"] == EXACT:
+        return record["prior_kind"] if record["prior_kind"] in (EMPIRICAL, WEAK) else GIVEN
+    return PUBLISHED if record["method"] == PUBLISHED else FREQUENTIST
 
 
 def _label(record: dict[Any, Any], kind: str) -> str:
@@ -232,6 +242,8 @@ def _label(record: dict[Any, Any], kind: str) -> str:
 
 def _numbers(point: float, lower: float, upper: float, measure: Measure) -> str:
     shown = _ratio if measure.log else _difference
+    if np.isnan(point):
+        return "not estimable"
     if np.isnan(lower) or np.isnan(upper):
         return shown(point)
     return f"{shown(point)} ({shown(lower)}, {shown(upper)})"
@@ -255,7 +267,7 @@ def _difference(x: float) -> str:
 def _limits(found: pd.DataFrame, measure: Measure) -> tuple[float, float]:
     """All points and no effect, and the intervals as far as one median length beyond the outermost point."""
     values = {name: found[f"{name}_model"].to_numpy(dtype=float) for name in _SHOWN}
-    inside = np.append(values["point"], measure.model(measure.null))
+    inside = np.append(_finite(values["point"]), measure.model(measure.null))
     low, high = float(inside.min()), float(inside.max())
     lengths = _finite(values["upper"] - values["lower"])
     reach = float(np.median(lengths)) if lengths.size else 0.0
