@@ -61,8 +61,8 @@ def _quantile(mixture, p, z, close):  # type: ignore[no-untyped-def]
             move = -sign * log_ratio * tail / density
             if abs(log_ratio) <= _LAST_DIGIT:
                 return x
-            x += move
-            if abs(move) <= max(close, _LAST_DIGIT * abs(x)):
+            x += move  # infinite where the density is barely above zero: the bracket takes over
+            if low < x < high and abs(move) <= max(close, _LAST_DIGIT * abs(x)):
                 return x
     return x
 

@@ -21,6 +21,7 @@ CASES = {
     "sds from 1e-8 to 1e8": ([0.2] * 5, [0.0, 1e-3, 1.0, -5.0, 1e3], [1e-8, 1e-4, 1.0, 1e4, 1e8]),
     "light and wide": ([1 - 1e-10, 1e-10], [0.0, 0.0], [1.0, 1e6]),
     "far from zero": ([0.4, 0.6], [1e6, 1e6 + 1], [1.0, 0.1]),
+    "a mean in the gap": ([0.8, 0.2], [0.0, 48.0], [0.1, 1.0]),  # where Newton starts the density is below 1e-300
     "a spike": ([0.999, 0.001], [0.0, 0.1], [1.0, 1e-8]),
 }
 
