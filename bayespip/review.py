@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from bayespip.settings import Settings, Subgroup
+
 __all__ = ["Analysis", "Printed", "Reported", "Review"]
 
 CLAIMS = ("significant", "not significant")
@@ -203,9 +205,18 @@ class Analysis:
     measure
         Effect measure, or None where it is not known.
     studies
-        One row a study, columns as `effect_sizes` takes them; or None.
+        One row a study, columns as `effect_sizes` takes them (of a file: also subgroup, "" for none, in_total,
+        footnote; a study that enters with several arms has several rows); or None.
     reported
         The published pooled result; or None.
+    favours
+        The direction that favours the experimental arm, "higher" or "lower"; None where it is not stated.
+    settings
+        How the review pools it, of a file; or None.
+    subgroups
+        In the file's order; empty where there are none.
+    stored
+        The results that a file stores: columns subgroup ("" for the total), quantity, text; or None.
     note
         What a reader must know of this analysis.
     """
@@ -217,7 +228,16 @@ class Analysis:
     measure: Measure | None = None
     studies: pd.DataFrame | None = None
     reported: Reported | None = None
+    favours: str | None = None
+    settings: Settings | None = None
+    subgroups: tuple[Subgroup, ...] = ()
+    stored: pd.DataFrame | None = None
     note: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "subgroups", tuple(self.subgroups))
+        if self.favours not in (None, *DIRECTIONS):
+            raise ValueError(f"favours must be one of {', '.join(DIRECTIONS)} or None; got {self.favours!r}.")
 
     @property
     def basis(self) -> str:
@@ -225,6 +245,30 @@ class Analysis:
         if self.studies is not None:
             return "study data"
         return "published" if self.reported is not None else "not published"
+
+    def rows(self, subgroup: str = "") -> pd.DataFrame:
+        """The study rows of a subgroup, or with "" those that enter the total, under unique labels.
+
+        A study that stands there more than once (arms of one trial) is labelled "Smith 2001", "Smith 2001 [2]".
+
+        Raises
+        ------
+        ValueError
+            If there is no such subgroup, or no study data.
+        """
+        if self.studies is None:
+            raise ValueError(f"{self.id} has no study data.")
+        names = [s.name for s in self.subgroups]
+        if subgroup and subgroup not in names:
+            raise ValueError(f"subgroup of {self.id} must be one of {', '.join(names) or 'none'}; got {subgroup!r}.")
+        table = self.studies
+        if subgroup:
+            table = table[table["subgroup"] == subgroup]
+        elif "in_total" in table:
+            table = table[table["in_total"]]
+        earlier = table.groupby("study").cumcount()
+        labels = [f"{s} [{n + 1}]" if n else str(s) for s, n in zip(table["study"], earlier, strict=True)]
+        return table.assign(study=labels).reset_index(drop=True)
 
     def __eq__(self, other: object) -> bool:
         return _same(self, other)
@@ -256,6 +300,8 @@ class Review:
         Earlier and later evidence on the same question; or None.
     topics
         Cochrane topics whose published priors are plausible here (``prior_sets.TOPICS``); empty: all of Cochrane.
+    notes
+        What was met while a file was read, as sentences: repaired text, impossible years, values not understood.
 
     Raises
     ------
@@ -273,6 +319,7 @@ class Review:
     arms: pd.DataFrame | None = None
     external: pd.DataFrame | None = None
     topics: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "analyses", tuple(self.analyses))
