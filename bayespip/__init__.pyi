@@ -1,4 +1,8 @@
-from . import priors
+from . import decisions, priors
+from .absolute import absolute_effect, absolute_table
+from .arms import adjust_clusters, combine_arms, split_control
+from .auditing import audit
+from .averaging import Averaged, average
 from .catalogue import list_reviews, load_review
 from .consistent import consistent_studies
 from .effects import EffectSizes, effect_sizes
@@ -8,11 +12,14 @@ from .frequentist import FrequentistFit, frequentist_fit
 from .mcmc import ConvergenceError, PymcFit, pymc_fit
 from .measures import MEASURES, Measure
 from .priors import Priors
+from .readers import ReadError, read_review, read_table
 from .reanalysis import Reanalysis, reanalyse
 from .review import Analysis, Reported, Review
+from .settings import Settings
 
 __all__ = [
     "Analysis",
+    "Averaged",
     "ConvergenceError",
     "EffectSizes",
     "Estimate",
@@ -22,11 +29,20 @@ __all__ = [
     "Measure",
     "Priors",
     "PymcFit",
+    "ReadError",
     "Reanalysis",
     "Reported",
     "Review",
+    "Settings",
+    "absolute_effect",
+    "absolute_table",
+    "adjust_clusters",
+    "audit",
+    "average",
+    "combine_arms",
     "compare",
     "consistent_studies",
+    "decisions",
     "effect_sizes",
     "exact_fit",
     "frequentist_fit",
@@ -34,7 +50,10 @@ __all__ = [
     "load_review",
     "priors",
     "pymc_fit",
+    "read_review",
+    "read_table",
     "reanalyse",
+    "split_control",
 ]
 
 __version__: str

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bayespip.consistent import BASIS, Family, consistent_studies
 from bayespip.effects import EffectSizes, effect_sizes
+from bayespip.measures import CONTINUOUS
+from bayespip.pooling import pool
+from bayespip.readers.results import reported_of
 from bayespip.trials import control_trials, largest_arm
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pandas as pd
+
     from bayespip.measures import Measure
     from bayespip.review import Analysis, Review
 
@@ -33,6 +41,8 @@ class Case:
         The study data consistent with the published result; None where study data are at hand.
     assumptions
         Sentences about what is taken for granted.
+    sd
+        Of mean differences: the standard deviation within the studies' arms, pooled; None where it is not known.
     """
 
     analysis: Analysis
@@ -40,6 +50,7 @@ class Case:
     effects: EffectSizes
     family: Family | None
     assumptions: tuple[str, ...]
+    sd: float | None = None
 
     @property
     def measure(self) -> Measure:
@@ -59,40 +70,141 @@ class Case:
         return f"{self.analysis.id}-k{self.k}" if several else self.analysis.id
 
 
-def cases(review: Review, *, pooling: str = "IV") -> tuple[Case, ...]:
-    """Every analysis of a review that can be fitted, in its order.
+@dataclass(frozen=True)
+class LeftOut:
+    """An analysis of which nothing is fitted, and why."""
 
-    Analyses with neither study data nor a published result give none.
+    analysis: Analysis
+    reason: str
+
+
+def pooled_results(review: Review) -> tuple[Analysis, ...]:
+    """The review's analyses, those that pool subgroups without a total over them as one analysis a subgroup.
+
+    A subgroup's id is its analysis's with the subgroup's number: "4.1.2".
+    """
+    return tuple(part for analysis in review for part in _parts(analysis))
+
+
+def _parts(analysis: Analysis) -> Iterator[Analysis]:
+    settings = analysis.settings
+    if settings is None or settings.totals != "subgroups" or not analysis.subgroups:
+        yield analysis
+        return
+    stored = analysis.stored
+    for subgroup in analysis.subgroups:
+        rows = analysis.rows(subgroup.name).assign(subgroup="", in_total=True)
+        own = None if stored is None else stored[stored["subgroup"] == subgroup.name].assign(subgroup="")
+        total = replace(settings, totals="total")
+        yield replace(
+            analysis,
+            id=f"{analysis.id}.{subgroup.number}",
+            outcome=f"{analysis.outcome}: {subgroup.name}",
+            studies=rows,
+            settings=total,
+            subgroups=(),
+            stored=own,
+            reported=None if own is None else reported_of(own, analysis.measure, total, analysis.favours),
+        )
+
+
+def cases(
+    review_id: str, analyses: Sequence[Analysis], trials: pd.DataFrame | None = None, *, pooling: str = "IV"
+) -> tuple[tuple[Case, ...], tuple[LeftOut, ...]]:
+    """What of these analyses can be fitted, in their order, and what cannot.
+
+    Parameters
+    ----------
+    review_id
+        For messages.
+    analyses
+        From ``pooled_results``.
+    trials
+        The review's table of trials, for the sizes of arms where only pooled results were published.
+    pooling
+        As in ``consistent_studies``.
 
     Raises
     ------
     ValueError
-        If an analysis cannot be fitted; the message names it and says why.
+        If a published result has no study data that agree with it; the message names it and says why.
     """
     found: list[Case] = []
-    for analysis in review:
-        try:
-            if analysis.studies is not None and analysis.measure is not None:
-                effects = effect_sizes(analysis.studies, analysis.measure)
-                found.append(Case(analysis, effects.k, effects, None, ()))
-            elif analysis.reported is not None:
-                found += _published(review, analysis, pooling)
-        except ValueError as error:
-            raise ValueError(f"{review.id} {analysis.id}: {error}") from None
-    return tuple(found)
+    left: list[LeftOut] = []
+    for analysis in analyses:
+        if analysis.studies is not None:
+            try:
+                found.append(_with_studies(analysis))
+            except ValueError as error:
+                left.append(LeftOut(analysis, str(error)))
+        elif analysis.reported is not None:
+            try:
+                found += _published(analysis, trials, pooling)
+            except ValueError as error:
+                raise ValueError(f"{review_id} {analysis.id}: {error}") from None
+    return tuple(found), tuple(left)
 
 
-def _published(review: Review, analysis: Analysis, pooling: str) -> list[Case]:
+def _with_studies(analysis: Analysis) -> Case:
+    settings, measure = analysis.settings, analysis.measure
+    if settings is None:
+        if measure is None:
+            raise ValueError("its effect measure is not known.")
+        rows = analysis.rows()
+        effects = effect_sizes(rows, measure)
+        return Case(analysis, effects.k, effects, None, (), _standard_deviation(rows, measure))
+    if settings.totals != "total":
+        raise ValueError("the review does not pool it.")
+    if measure is None:
+        raise ValueError(f"data of the type {settings.data_type!r} are not pooled.")
+    rows = analysis.rows()
+    pooled = pool(rows, settings, measure)
+    if pooled is None:
+        raise ValueError("no study is estimable.")
+    sd = _standard_deviation(rows[rows["study"].isin(pooled.effects.study)], measure)
+    assumptions = tuple(_taken_for_granted(analysis, pooled.excluded))
+    return Case(analysis, pooled.effects.k, pooled.effects, None, assumptions, sd)
+
+
+def _standard_deviation(rows: pd.DataFrame, measure: Measure) -> float | None:
+    """Within arms, pooled over all of them with weights n - 1."""
+    if measure.name != "MD" or not set(CONTINUOUS) <= set(rows):
+        return None
+    squares = [(n - 1) * sd**2 for n, sd in ((rows["n_e"], rows["sd_e"]), (rows["n_c"], rows["sd_c"]))]
+    df = float((rows["n_e"] + rows["n_c"] - 2).sum())
+    return math.sqrt(float(sum(x.sum() for x in squares)) / df) if df > 0 else None
+
+
+def _taken_for_granted(analysis: Analysis, excluded: Sequence[str]) -> Iterator[str]:
+    """What was done with the rows of a file, as sentences."""
+    studies = analysis.studies
+    assert studies is not None  # noqa: S101  (the caller's branch)
+    total = studies[studies["in_total"]]
+    if excluded:
+        yield f"Not estimable, and so left out: {', '.join(excluded)}."
+    again = list(dict.fromkeys(total["study"][total["study"].duplicated()]))
+    if again:
+        yield (
+            f"Every row counts as an independent study, also where one trial has several: {', '.join(map(str, again))}."
+        )
+    only = list(dict.fromkeys(studies["study"][~studies["in_total"]]))
+    if only:
+        yield f"Entered in a subgroup only, and so not in the total: {', '.join(map(str, only))}."
+    if analysis.settings is not None and analysis.settings.swap_events:
+        yield "Events and non-events change places before anything is computed, as the review's settings say."
+
+
+def _published(analysis: Analysis, trials: pd.DataFrame | None, pooling: str) -> list[Case]:
     reported = analysis.reported
     assert reported is not None  # noqa: S101  (the caller's branch)
-    trials, arm = None, None
+    sizes, arm = None, None
     about_sizes: tuple[str, ...] = ()
-    if review.studies is not None:
-        trials, about_sizes = control_trials(review.studies)
-        arm = largest_arm(review.studies)
+    if trials is not None:
+        sizes, about_sizes = control_trials(trials)
+        arm = largest_arm(trials)
     found = []
     for k in (reported.k,) if reported.k is not None else UNSTATED_K:
-        family = consistent_studies(reported, k=k, pooling=pooling, trials=trials, largest_arm=arm)
+        family = consistent_studies(reported, k=k, pooling=pooling, trials=sizes, largest_arm=arm)
         more = about_sizes if reported.measure.name == "SMD" else ()
         found.append(Case(analysis, k, family.illustration(), family, (*family.assumptions, *more)))
     return found

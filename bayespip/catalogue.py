@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["REVIEWS", "list_reviews", "load_review"]
+__all__ = ["REVIEWS", "list_reviews", "load_review", "load_stated"]
 
 REVIEWS = ("bcg", "coaching", "pip")
 NOT_PUBLISHED = "not published; read the review's own data file"
@@ -49,10 +49,7 @@ def load_review(name: str) -> Review:
     ValueError
         If there is no review of that name; the message lists the choices.
     """
-    if name not in REVIEWS:
-        raise ValueError(f"review must be one of {', '.join(REVIEWS)}; got {name!r}.")
-    data = files("bayespip.data")
-    codebook = tomllib.loads((data / f"{name}.toml").read_text(encoding="utf-8"))
+    data, codebook = files("bayespip.data"), _codebook(name)
     tables = codebook["tables"]
     frames = {
         role: _frame(data / table["file"], table["columns"])
@@ -76,6 +73,42 @@ def load_review(name: str) -> Review:
         external=frames.get("external"),
         topics=tuple(codebook.get("prior_topics", ())),
     )
+
+
+def _codebook(name: str) -> dict[str, Any]:
+    if name not in REVIEWS:
+        raise ValueError(f"review must be one of {', '.join(REVIEWS)}; got {name!r}.")
+    return tomllib.loads((files("bayespip.data") / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+STATED = ("kind", "about", "value", "place", "quotation")
+"""Columns of a review's statements."""
+
+
+def load_stated(name: str) -> pd.DataFrame | None:
+    """What a bundled review says in words of its studies and results, for ``audit``.
+
+    Parameters
+    ----------
+    name
+        As of ``load_review``.
+
+    Returns
+    -------
+    DataFrame or None
+        One row a statement, all text: kind (the codebook in bayespip.data lists the kinds), about (a comparison, the
+        id of an analysis, or "" for the review), value (names of studies separated by semicolons), place (section of
+        the publication), quotation (as printed). None if none is recorded.
+
+    Raises
+    ------
+    ValueError
+        If there is no review of that name; the message lists the choices.
+    """
+    import pandas as pd
+
+    rows = _codebook(name).get("stated")
+    return pd.DataFrame(rows, columns=list(STATED), dtype="str") if rows else None
 
 
 def list_reviews() -> pd.DataFrame:
@@ -135,7 +168,8 @@ def published_results(file: Traversable) -> tuple[Analysis, ...]:
             except ValueError as error:
                 raise ValueError(f"{place}, column {column}: {error}") from None
         reported = Reported(**values)
-        results.append(Analysis(id=row["id"], measure=reported.measure, reported=reported, **_texts(row)))
+        known: dict[str, Any] = {"measure": reported.measure, "reported": reported, "favours": reported.favours}
+        results.append(Analysis(id=row["id"], **known, **_texts(row)))
     return tuple(results)
 
 
@@ -224,7 +258,8 @@ def _unpublished(file: Traversable) -> list[Analysis]:
 
 def _study_data(entry: dict[str, str], frames: dict[str, pd.DataFrame]) -> Analysis:
     measure, studies = as_measure(entry["measure"]), frames[entry["table"]]
-    return Analysis(id=entry["id"], note=entry["note"], measure=measure, studies=studies, **_texts(entry))
+    known: dict[str, Any] = {"measure": measure, "studies": studies, "favours": entry["favours"]}
+    return Analysis(id=entry["id"], note=entry["note"], **known, **_texts(entry))
 
 
 def _texts(cells: dict[str, str]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from bayespip.review import Review
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -22,13 +24,15 @@ bayespip reanalyse pip --out results
 
 bayespip reanalyse pip --out results --only P1 --only P13 --no-pymc
 
-bayespip reanalyse bcg --out results-bcg
+bayespip reanalyse CD010534.rm5 --out results
+
+bayespip reanalyse CD010534-data.zip --out results --only 1.2 --only 4.1
 """
 
 
 @app.command(epilog=_EXAMPLES)
 def reanalyse(  # noqa: PLR0917  (Typer passes them by name)
-    name: Annotated[str, typer.Argument(help="A bundled review; `bayespip reviews` lists them.")],
+    source: Annotated[str, typer.Argument(help="A review's file (.rm5, .csv, .zip), or the name of a bundled review.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     only: Annotated[list[str] | None, typer.Option(help="Id of an analysis; repeat for more.")] = None,
     bounds: Annotated[bool, typer.Option(help="Bounds over the study data consistent with results.")] = True,
@@ -38,10 +42,8 @@ def reanalyse(  # noqa: PLR0917  (Typer passes them by name)
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 1,
 ) -> None:
     """Pool a review's outcomes again and compare."""
-    from bayespip.catalogue import load_review
-
     with _errors():
-        review = load_review(name)
+        review = _review(source)
         from bayespip.findings import agreement
         from bayespip.reanalysis import reanalyse as pool_again
         from bayespip.saving import writable
@@ -79,6 +81,52 @@ def reviews() -> None:
     for row in list_reviews().itertuples():
         table.add_row(str(row.name), f"{row.title}\n{row.data}\n{row.doi}")
     console().print(table)
+
+
+@app.command()
+def audit(source: Annotated[str, typer.Argument(help="A review's file, or the name of a bundled review.")]) -> None:
+    """Check what a review published against itself."""
+    with _errors():
+        review = _review(source)
+        from bayespip.audit_tables import show_audit
+        from bayespip.auditing import audit as check
+
+        findings = check(review)
+    show_audit(review, findings)
+
+
+@app.command()
+def priors(  # noqa: PLR0917  (Typer passes them by name)
+    measure: Annotated[str | None, typer.Option(help="Effect measure, such as OR, RR, RD, SMD or HR.")] = None,
+    outcome: Annotated[str | None, typer.Option(help="Outcome type, or part of its name.")] = None,
+    comparison: Annotated[str | None, typer.Option(help="Such as 'non-pharmacological vs. placebo'.")] = None,
+    topic: Annotated[str | None, typer.Option(help="Cochrane topic or medical area.")] = None,
+    paper: Annotated[str | None, typer.Option(help="Such as 'Turner 2015'.")] = None,
+    parameter: Annotated[str | None, typer.Option(help="tau or mu.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="The whole catalogue.")] = False,
+) -> None:
+    """Published priors on heterogeneity and effect: what each means, its source, what is in doubt."""
+    from bayespip.prior_tables import show_priors
+
+    with _errors():
+        show_priors(
+            measure, outcome=outcome, comparison=comparison, topic=topic, paper=paper, parameter=parameter,
+            everything=everything,
+        )  # fmt: skip
+
+
+def _review(source: str) -> Review:
+    """The review in a file, or the bundled one of that name."""
+    from pathlib import Path
+
+    from bayespip.catalogue import REVIEWS, load_review
+    from bayespip.readers import read_review
+
+    if Path(source).is_file():
+        return read_review(source)
+    if source in REVIEWS:
+        return load_review(source)
+    raise ValueError(f"review must be a file that exists or one of {', '.join(REVIEWS)}; got {source!r}.")
 
 
 def _fail(message: str) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bayespip.prior_sets import PriorSet
     from bayespip.review import Analysis
 
+NOT_POOLED = "not pooled"
 EDGES = ("point", "lower", "upper")
 SPREAD = [f"{edge}{end}" for edge in EDGES for end in ("", "_min", "_max")]
 PROBABILITIES = [
@@ -70,6 +71,7 @@ def rows_of(case: Case, values: Values, level: float) -> list[dict[str, Any]]:
     common = _identity(case.analysis, case.measure, case.k) | {
         "basis": case.basis,
         "value_of": values.value_of,
+        **({"k_source": "study data"} if case.family is None else {}),
         "method": values.method,
         "prior": prior.priors.label if prior else "",
         "prior_mu": prior.mu if prior else "",
@@ -97,20 +99,25 @@ def rows_of(case: Case, values: Values, level: float) -> list[dict[str, Any]]:
     return rows
 
 
-def published_row(analysis: Analysis) -> dict[str, Any]:
-    """The published result as printed; for an outcome without numbers a row that says so."""
+def published_row(analysis: Analysis, *, k: int | None = None, not_pooled: str = "") -> dict[str, Any]:
+    """The published result as printed; for an outcome that has none, or is not pooled, a row that says so.
+
+    ``k`` is the number of rows pooled of study data: a file also counts studies that say nothing of the effect, and
+    one with several rows once.
+    """
     reported = analysis.reported
-    row = _identity(analysis, analysis.measure, reported.k if reported else None)
+    row = _identity(analysis, analysis.measure, k or (reported.k if reported else None))
     row |= {"parameter": "mu", "method": "published", "basis": analysis.basis, "value_of": "as printed"}
+    note = " ".join(part for part in (not_pooled and f"{NOT_POOLED}: {not_pooled}", analysis.note) if part)
     if reported is None:
-        return row | {"value_of": "not published", "note": analysis.note}
+        return row | {"value_of": NOT_POOLED if not_pooled else "not published", "note": note}
     values = {
         "point": reported.estimate.value,
         "lower": reported.ci_lower.value,
         "upper": reported.ci_upper.value,
     }
     model = {f"{name}_model": float(reported.measure.model(value)) for name, value in values.items()}
-    return row | values | model | {"level": reported.level, "note": analysis.note}
+    return row | values | model | {"level": reported.level, "note": note}
 
 
 def extremes_of(case: Case, values: Values) -> list[dict[str, Any]]:
@@ -150,7 +157,7 @@ def _identity(analysis: Analysis, measure: Measure | None, k: int | None) -> dic
         "measure": measure.name if measure else "",
         "k": k,
         "k_source": (reported.k_source if reported else "study data") if k is not None else "",
-        "favours": ((reported.favours or "not stated") if reported else ""),
+        "favours": analysis.favours or ("not stated" if measure else ""),
         "claim": ((reported.claim or "") if reported else ""),
     }
 
@@ -187,9 +194,8 @@ def _probabilities(values: Values, analysis: Analysis) -> dict[str, float]:
         [float(b[index]) for b in (values.bounds.lowest, values.bounds.highest)] if values.bounds else [math.nan] * 2
     )
     below = [1 - above[0], 1 - above[2], 1 - above[1]]
-    favours = analysis.reported.favours if analysis.reported else None
     nothing = [math.nan] * 3
-    favoured = {"higher": above, "lower": below}.get(favours or "", nothing)
+    favoured = {"higher": above, "lower": below}.get(analysis.favours or "", nothing)
     ends = ("", "_min", "_max")
     return {
         f"prob_{what}{end}": p

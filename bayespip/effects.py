@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayespip.arm_formulas import ARM_FORMULAS, SMD_CONVENTIONS, is_uninformative
-from bayespip.measures import BINARY, CONTINUOUS, Measure, as_measure
+from bayespip.arm_checks import check, silent_studies
+from bayespip.arm_formulas import ARM_FORMULAS, SMD_CONVENTIONS, one_step
+from bayespip.measures import O_E, Measure, as_measure
+from bayespip.study_tables import column_names, demand, numbers, study_labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,13 +20,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
-    from bayespip.arm_formulas import Arms
+    from bayespip.arm_formulas import ArmFormula, Arms
 
 __all__ = ["EffectSizes", "effect_sizes"]
 
 GIVEN = ("yi", "sei")
-# Fewest participants of a study: below four, revman5 has N - 3.94 < 0; at three, metafor has J = 0.
-_SMALLEST_TOTAL = {"SMD": 4}
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
@@ -98,17 +98,23 @@ def _refuse(rule: str, bad: NDArray[np.bool_], names: tuple[str, ...], values: N
 
 
 def effect_sizes(table: pd.DataFrame, measure: str | Measure, *, smd: str = "revman5") -> EffectSizes:
-    """Effects and standard errors of two-arm studies, on the model scale.
+    """Effects and standard errors of studies, on the model scale.
 
     Parameters
     ----------
     table
-        One row a study: `study` (unique labels) and either the measure's arm columns, or `yi` and `sei` on
-        the model scale (log for ratios), taken as they are. RR, OR, RD: event_e, n_e, event_c, n_c;
-        MD, SMD: mean_e, sd_e, n_e, mean_c, sd_c, n_c (`_e` experimental, `_c` control). Sizes and events need
-        not be whole numbers: adjusted for clusters they are not.
+        One row a study: `study` (unique labels) and either the measure's columns, or `yi` and `sei` on the model
+        scale (log for ratios, Fisher's z for ZCOR), taken as they are (`_e` experimental, `_c` control):
+
+        - RR, OR, PETO, RD: event_e, n_e, event_c, n_c;
+        - MD, SMD, ROM: mean_e, sd_e, n_e, mean_c, sd_c, n_c;
+        - HR: o_e, variance (observed minus expected events of the experimental arm, and its variance); PETO too,
+          where a table has them they are preferred to counts;
+        - PR: event, n (one group); COR, ZCOR: r, n.
+
+        Sizes and events need not be whole numbers: adjusted for clusters they are not.
     measure
-        "RR", "OR", "RD", "MD" or "SMD".
+        A name in MEASURES, or a Measure.
     smd
         Convention of Hedges' g, point and variance together. "revman5": J = 1 - 3/(4N - 9),
         v = N/(n_e n_c) + g^2/(2(N - 3.94)); "metafor": exact J on N - 2 degrees of freedom,
@@ -122,57 +128,58 @@ def effect_sizes(table: pd.DataFrame, measure: str | Measure, *, smd: str = "rev
     Warns
     -----
     UserWarning
-        If both arms of a study are empty or both are full: it says nothing of RR or OR and is excluded. The
-        warning names it. For RD such a study stays.
+        If both arms of a study are empty or both are full, or the variance of its O - E is zero: it says nothing
+        of RR, OR, PETO or HR and is excluded. The warning names it. For RD such a study stays.
 
     Raises
     ------
     ValueError
-        If a column is missing, a value is not a finite number, n or an SD or sei is not positive, events are
-        negative or exceed n, a label is missing or repeated, there is no study, none is left, or an SMD has
-        n_e + n_c < 4; the message names column, rule, study, row (counted from 1) and value.
+        If a column is missing, a value is not a finite number, n, an SD or sei is not positive, events are
+        negative or exceed n, r is not within (-1, 1), means of a ROM differ in sign, a study is too small for its
+        variance, a label is missing or repeated, there is no study, or none is left; the message names column,
+        rule, study, row (counted from 1) and value.
 
     Notes
     -----
-    Zero cells: 0.5 is added to all four cells of a study that has an empty one, and to no other. That is
-    escalc's default (add = 1/2, to = "only0"), and for RR and OR also what RevMan 5 does. For RD it moves the
-    estimate as well as the variance, as in escalc; where the plain difference is wanted, give yi and sei.
-    Like RevMan, and unlike escalc, RR and OR leave out a study without events: all it says is the correction.
+    Zero cells: 0.5 is added to all four cells of a study that has an empty one (for PR to both of its cells), and
+    to no other. That is escalc's default (add = 1/2, to = "only0"), and for RR and OR also what RevMan 5 does. For
+    RD it moves the estimate as well as the variance, as in escalc; where the plain difference is wanted, give yi
+    and sei. PETO needs no correction and has none, as in RevMan 5 and rma.peto, and unlike escalc. Like RevMan, and
+    unlike escalc, ratios leave out a study without events: all it says is the correction.
     """
     spec = as_measure(measure)
     if smd not in SMD_CONVENTIONS:
         raise ValueError(f"smd must be one of {', '.join(SMD_CONVENTIONS)}; got {smd!r}.")
     columns = _columns_to_read(table, spec)
-    study = _labels(table)
-    values = {name: _numbers(table, name, study) for name in columns}
+    study = study_labels(table)
+    values = {name: numbers(table, name, study) for name in columns}
     if columns == GIVEN:
-        _demand("sei must be positive", values["sei"] > 0, study, values["sei"])
+        demand("sei must be positive", values["sei"] > 0, study, values["sei"])
         return EffectSizes(study, values["yi"], values["sei"], spec)
-    _ARM_CHECKS[spec.columns](values, study, spec)
-    if spec.columns == BINARY and spec.log:
-        study, values = _informative(values, study, spec)
-    formula = {**ARM_FORMULAS, "SMD": SMD_CONVENTIONS[smd]}[spec.name]
-    yi, vi = formula(values)
+    check(values, study, spec)
+    study, values = _informative(values, study, spec)
+    yi, vi = _formula(columns, spec, smd)(values)
     return EffectSizes(study, yi, np.sqrt(vi), spec)
 
 
-def _columns_to_read(table: pd.DataFrame, spec: Measure) -> tuple[str, ...]:
-    import pandas as pd
+def _formula(columns: tuple[str, ...], spec: Measure, smd: str) -> ArmFormula:
+    if columns == O_E:
+        return one_step
+    return {**ARM_FORMULAS, "SMD": SMD_CONVENTIONS[smd]}[spec.name]
 
-    if not isinstance(table, pd.DataFrame):
-        raise ValueError(f"table must be a DataFrame; got {type(table).__name__}.")
-    present = [str(c) for c in table.columns]
-    repeated = sorted({c for c in present if present.count(c) > 1})
-    if repeated:
-        raise ValueError(f"column names of table must be unique; repeated: {', '.join(repeated)}.")
-    arms, given = set(spec.columns) <= set(present), set(GIVEN) <= set(present)
-    if arms and given:
-        raise ValueError(f"table must have {', '.join(spec.columns)} or yi, sei, not both: drop those not to be used.")
-    columns = GIVEN if given else spec.columns
+
+def _columns_to_read(table: pd.DataFrame, spec: Measure) -> tuple[str, ...]:
+    present = column_names(table)
+    served = [columns for columns in (spec.instead, spec.columns) if columns and set(columns) <= set(present)]
+    given = set(GIVEN) <= set(present)
+    if served and given:
+        raise ValueError(f"table must have {', '.join(served[0])} or yi, sei, not both: drop those not to be used.")
+    columns = GIVEN if given or not spec.columns else served[0] if served else spec.columns
     missing = [c for c in ("study", *columns) if c not in present]
     if missing:
+        ways = " or ".join(", ".join(c) for c in (spec.columns, spec.instead, GIVEN) if c)
         raise ValueError(
-            f"{spec.name} needs the columns study and either {', '.join(spec.columns)} or yi, sei; missing "
+            f"{spec.name} needs the columns study and {'either ' if spec.columns else ''}{ways}; missing "
             f"{', '.join(missing)}; present: {', '.join(present) or 'none'}."
         )
     if table.empty:
@@ -180,76 +187,15 @@ def _columns_to_read(table: pd.DataFrame, spec: Measure) -> tuple[str, ...]:
     return columns
 
 
-def _labels(table: pd.DataFrame) -> tuple[str, ...]:
-    column = table["study"]
-    labels = tuple("" if absent else str(s).strip() for s, absent in zip(column, column.isna(), strict=True))
-    for row, label in enumerate(labels, start=1):
-        if not label:
-            raise ValueError(f"study must have a label in every row; row {row} has none.")
-        first = labels.index(label) + 1
-        if first < row:
-            raise ValueError(f"study labels must be unique; {label} stands in rows {first} and {row}.")
-    return labels
-
-
-def _numbers(table: pd.DataFrame, column: str, study: tuple[str, ...]) -> NDArray[np.float64]:
-    raw = table[column].tolist()
-    values = np.array([_number(x) for x in raw])
-    _demand(f"{column} must be a finite number", np.isfinite(values), study, [repr(x) for x in raw])
-    return values
-
-
-def _number(x: object) -> float:
-    try:
-        return float(x)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return np.nan
-
-
-def _demand(
-    rule: str, good: NDArray[np.bool_], study: tuple[str, ...], values: Sequence[str] | NDArray[np.float64]
-) -> None:
-    if not good.all():
-        shown = [v if isinstance(v, str) else f"{v:.12g}" for v in values]
-        culprits = ", ".join(f"{study[i]} (row {i + 1}: {shown[i]})" for i in np.flatnonzero(~good))
-        raise ValueError(f"{rule}; not so for {culprits}.")
-
-
-def _check_sizes(arms: Arms, study: tuple[str, ...], spec: Measure) -> None:
-    for column in ("n_e", "n_c"):
-        _demand(f"{column} must be positive", arms[column] > 0, study, arms[column])
-    total, smallest = arms["n_e"] + arms["n_c"], _SMALLEST_TOTAL.get(spec.name, 0)
-    _demand(f"n_e + n_c must be at least {smallest} for {spec.name}", total >= smallest, study, total)
-
-
-def _check_counts(arms: Arms, study: tuple[str, ...], spec: Measure) -> None:
-    _check_sizes(arms, study, spec)
-    for event, n in (("event_e", "n_e"), ("event_c", "n_c")):
-        _demand(f"{event} must not be negative", arms[event] >= 0, study, arms[event])
-        shown = [f"{e:.12g} of {m:.12g}" for e, m in zip(arms[event], arms[n], strict=True)]
-        _demand(f"{event} must not exceed {n}", arms[event] <= arms[n], study, shown)
-
-
-def _check_spreads(arms: Arms, study: tuple[str, ...], spec: Measure) -> None:
-    _check_sizes(arms, study, spec)
-    for column in ("sd_e", "sd_c"):
-        _demand(f"{column} must be positive", arms[column] > 0, study, arms[column])
-
-
-_ARM_CHECKS = {BINARY: _check_counts, CONTINUOUS: _check_spreads}
-
-
 def _informative(
     arms: Arms, study: tuple[str, ...], spec: Measure
 ) -> tuple[tuple[str, ...], dict[str, NDArray[np.float64]]]:
     """The studies that say something of a ratio; a warning names the others."""
-    silent = is_uninformative(arms)
+    silent, why, shown = silent_studies(arms, spec)
     if not silent.any():
         return study, dict(arms)
-    a, n_e, c, n_c = (arms[name] for name in BINARY)
-    counts = [f"{a[i]:.12g} of {n_e[i]:.12g}, {c[i]:.12g} of {n_c[i]:.12g}" for i in range(len(study))]
-    culprits = ", ".join(f"{study[i]} ({counts[i]})" for i in np.flatnonzero(silent))
-    reason = f"{spec.name} cannot be estimated where both arms are empty or both are full"
+    culprits = ", ".join(f"{study[i]} ({shown[i]})" for i in np.flatnonzero(silent))
+    reason = f"{spec.name} cannot be estimated {why}"
     if silent.all():
         raise ValueError(f"{reason}; no study is left: {culprits}.")
     warnings.warn(f"{reason}; excluded: {culprits}.", UserWarning, stacklevel=3)

@@ -21,6 +21,7 @@ from bayespip.fits import Estimate
 from bayespip.marginals import MixtureMarginal, TauMarginal
 from bayespip.posterior import Posterior, given_tau, mu_prior_components, posterior
 from bayespip.priors import Priors, normal
+from bayespip.prior_scales import require_measure
 from bayespip.propriety import moment_exists, require_proper_posterior
 
 if TYPE_CHECKING:
@@ -48,17 +49,20 @@ def exact_fit(effects: EffectSizes, priors: Priors, *, level: float = 0.95) -> E
     effects
         Study effects, k >= 1, on the model scale.
     priors
-        Flat, normal or Student-t prior on mu; any prior on tau.
+        Flat, normal, normal-mixture or Student-t prior on mu; any prior on tau.
     level
         Probability of the intervals in ``lower`` and ``upper``.
 
     Raises
     ------
     ValueError
-        If the posterior is improper (the message says why), or level is not in (0, 1).
+        If the posterior is improper (the message says why), a prior was derived for another measure, or level is not
+        in (0, 1).
     """
     if not 0 < level < 1:
         raise ValueError(f"level must lie in (0, 1); got {level!r}.")
+    for prior in (priors.mu, priors.tau):
+        require_measure(prior, effects.measure)
     require_proper_posterior(effects.k, priors)
     orders = [m for m in (1.0, 2.0) if moment_exists(effects.k, priors, m + _SLOWEST_TAIL, "tau")]
     nodes = posterior(effects.yi[None], effects.vi[None], priors, moments=(0.0, *orders))

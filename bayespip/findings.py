@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from bayespip.comparison import NOT_POOLED
 from bayespip.conclusions import CONFLICT
 from bayespip.quantities import PARAMETERS
 from bayespip.reanalysis import EXACT, SAMPLED
-from bayespip.wording import count
+from bayespip.wording import count, printed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,14 +98,17 @@ class Finding:
 
     @property
     def published(self) -> str:
-        """The published estimate and interval as printed; "none" if there is none."""
+        """The published estimate and interval as printed, long numbers rounded; "none" if there is none."""
         r = self.reported
-        return f"{r.estimate} ({r.ci_lower} to {r.ci_upper})" if r else "none"
+        if r is None:
+            return "none"
+        point, lower, upper = (printed(x, self.null) for x in (r.estimate, r.ci_lower, r.ci_upper))
+        return f"{point} ({lower} to {upper})"
 
     @property
     def k_source(self) -> str:
         """Where k comes from; empty for study data."""
-        if self.reported is None:
+        if self.reported is None or not self.from_published:
             return ""
         return self.reported.k_source if self.reported.k is not None else "assumed; not stated in the paper"
 
@@ -121,7 +125,7 @@ class Finding:
     @property
     def favours(self) -> str:
         """Which direction does: "higher", "lower" or, where no direction is stated, empty."""
-        return (self.reported.favours or "") if self.reported else ""
+        return self.analysis.favours or ""
 
     @property
     def headline(self) -> Line:
@@ -185,12 +189,13 @@ def findings(result: Reanalysis) -> tuple[Finding, ...]:
         case = grouped.setdefault((row["analysis"], int(row["k"])), {})
         case.setdefault((row["method"], row["prior"]), {})[row["parameter"]] = row
     several = Counter(analysis for analysis, _ in grouped)
+    analyses = {a.id: a for a in result.analyses}
     found = []
     for (analysis, k), methods in grouped.items():
         lines = [Line(*(rows[p] for p in PARAMETERS)) for rows in methods.values()]
         found.append(
             Finding(
-                result.review[analysis],
+                analyses[analysis],
                 k,
                 f"{analysis} (k = {k})" if several[analysis] > 1 else analysis,
                 tuple(line for line in lines if line.method != EXACT),
@@ -203,6 +208,11 @@ def findings(result: Reanalysis) -> tuple[Finding, ...]:
 def unpublished(result: Reanalysis) -> pd.DataFrame:
     """Rows of the outcomes of which nothing was published."""
     return result.table[result.table["value_of"] == "not published"]
+
+
+def not_pooled(result: Reanalysis) -> pd.DataFrame:
+    """Rows of the analyses of which there are study data, and nothing is fitted; `note` says why."""
+    return result.table[result.table["note"].str.startswith(NOT_POOLED)]
 
 
 @dataclass(frozen=True)

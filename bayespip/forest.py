@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayespip.comparison import NOT_POOLED
 from bayespip.measures import MEASURES, Measure
 from bayespip.prior_sets import POOLED_TOPIC, TOPICS
 from bayespip.quantities import Frequentist
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PUBLISHED, NOT_PUBLISHED = "published", "not published"
+WITHOUT_NUMBERS = (NOT_PUBLISHED, NOT_POOLED)
 FREQUENTIST = "frequentist"
 COCHRANE_DEFAULT = Frequentist("REML", "HKSJ").name
 EMPIRICAL, WEAK, HYBRID, GIVEN = "empirical pair", "weakly informative", "hybrid", "given"
@@ -139,8 +141,16 @@ def results(table: pd.DataFrame, analyses: Sequence[str] | None) -> pd.DataFrame
 
 def panels(found: pd.DataFrame) -> tuple[Panel, ...]:
     """One panel a measure, of those analyses that have a result; `found` comes from `results`."""
-    chosen = found[(found["value_of"] != NOT_PUBLISHED) & _is_shown(found)]
-    return tuple(_panel(MEASURES[name], chosen[chosen["measure"] == name]) for name in dict.fromkeys(chosen["measure"]))
+    chosen = found[~found["value_of"].isin(WITHOUT_NUMBERS) & _is_shown(found)]
+    by_name = ((name, chosen[chosen["measure"] == name]) for name in dict.fromkeys(chosen["measure"]))
+    return tuple(_panel(_measure(name, its), its) for name, its in by_name)
+
+
+def _measure(name: str, found: pd.DataFrame) -> Measure:
+    """The measure of that name; of a file's own measure the table's two scales tell whether it is a ratio."""
+    if name in MEASURES:
+        return MEASURES[name]
+    return Measure(name, name, (), log=bool((found["point"] != found["point_model"]).any()))
 
 
 def note(found: pd.DataFrame, drawn: Sequence[Panel]) -> tuple[str, ...]:

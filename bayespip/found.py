@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 def paragraph(found: Sequence[Finding]) -> str:
     """One paragraph on all findings."""
     published = [f for f in found if f.from_published]
-    study_data = [f for f in found if not f.from_published]
-    return " ".join([*_published(published), *(_one(f) for f in study_data), *_conflicts(found)])
+    stored = [f for f in found if not f.from_published and f.reported]
+    alone = [f for f in found if not f.from_published and not f.reported]
+    return " ".join([*_published(published), *_stored(stored), *(_one(f) for f in alone), *_conflicts(found)])
 
 
 def _published(found: Sequence[Finding]) -> Iterator[str]:
@@ -65,6 +66,45 @@ def _unclaimed(others: Sequence[Finding]) -> str:
         f"{'analysis' if n == 1 else 'analyses'} the central interval includes no effect under every prior"
         f"{f'; it excludes it for {"; ".join(parts)}' if parts else ''}."
     )
+
+
+def _stored(found: Sequence[Finding]) -> Iterator[str]:
+    """Results read from a file, whose claim is their stored interval."""
+    if not found:
+        return
+    claimed, others = [f for f in found if f.claimed], [f for f in found if not f.claimed]
+    yield (
+        f"Of {count(len(found), 'pooled result')} re-analysed study by study, {len(claimed)} "
+        f"{'has' if len(claimed) == 1 else 'have'} a stored interval that excludes no effect."
+    )
+    if claimed:
+        every = [f for f in claimed if f.verdicts["yes"] == len(f.bayesian)]
+        none = [f for f in claimed if not f.verdicts["yes"]]
+        some = [f for f in claimed if f not in every and f not in none]
+        stand = [f for f in claimed if f.headline.excludes_null]
+        yield (
+            f"On the same side the central interval of mu excludes it too under every prior for {_listed(every)}; under "
+            f"some for {_listed(some, verdicts=True)}; under none for {_listed(none)}. With Cochrane's current default "
+            f"(REML, HKSJ floored at 1) the interval excludes no effect for {len(stand)} of these {len(claimed)}."
+        )
+    if others:
+        excluding = [f for f in others if f.excluding]
+        yield (
+            f"{count(len(others), 'result')} whose stored interval includes no effect: under some prior the central "
+            f"interval excludes it for {_listed(excluding)}."
+        )
+    predicted = [
+        f
+        for f in found
+        if all(line.theta_new["lower_model"] <= 0 <= line.theta_new["upper_model"] for line in f.bayesian)
+    ]
+    yield f"Under every prior the prediction interval of a new study includes no effect for {len(predicted)}."
+
+
+def _listed(found: Sequence[Finding], *, verdicts: bool = False) -> str:
+    """Their number, and who they are."""
+    names = [f"{f.label}{f' ({f.verdicts["yes"]} of {len(f.bayesian)})' if verdicts else ''}" for f in found]
+    return f"{len(names)} ({', '.join(names)})" if names else "none"
 
 
 def _one(f: Finding) -> str:

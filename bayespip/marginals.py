@@ -116,8 +116,8 @@ class Marginal(ABC):
         kind
             "central" (equal tails) or "shortest" (the shortest connected interval).
         scale
-            "model", or "display" (ratios). A shortest interval is the shortest on the scale asked for, which
-            the exponential of a shortest log interval is not.
+            "model", or "display" (ratios, correlations). A shortest interval is the shortest on the scale asked
+            for, which the exponential of a shortest log interval is not.
 
         Returns
         -------
@@ -137,11 +137,11 @@ class Marginal(ABC):
         ):
             if value not in choices:
                 raise ValueError(f"{argument} must be one of {', '.join(choices)}; got {value!r}.")
-        as_ratio = scale == "display" and self.measure.log and self.name != "tau"
+        displayed = scale == "display" and self.name != "tau"
         tails = np.array([(1 - level) / 2, (1 + level) / 2])
-        limits = self.quantile(tails if kind == "central" else self._shortest(level, as_ratio))
+        limits = self.quantile(tails if kind == "central" else self._shortest(level, displayed))
         with np.errstate(over="ignore"):
-            lower, upper = np.exp(limits) if as_ratio else limits
+            lower, upper = self.measure.display(limits) if displayed else limits
         return float(lower), float(upper)
 
     def rvs(self, size: int, seed: int | np.random.Generator) -> NDArray[np.float64]:
@@ -149,7 +149,7 @@ class Marginal(ABC):
         rng = np.random.default_rng(seed)
         return self.quantile(rng.uniform(np.finfo(float).tiny, 1.0, size=size))
 
-    def _shortest(self, level: float, as_ratio: bool) -> NDArray[np.float64]:
+    def _shortest(self, level: float, displayed: bool) -> NDArray[np.float64]:
         """Distribution function at both ends of the shortest interval.
 
         The width is minimised over the share of 1 - level that lies below; at a minimum inside, both ends
@@ -163,13 +163,17 @@ class Marginal(ABC):
         def slope(logit: float) -> float:
             low, high = self.quantile(tails(expit(logit)))
             at_low, at_high = self._log_pdf(low), self._log_pdf(high)
-            return (at_low - low) - (at_high - high) if as_ratio else at_low - at_high
+            if displayed:
+                at_low, at_high = (at_low, at_high) - self.measure.log_slope([low, high])
+            return at_low - at_high
 
         shares = np.concatenate([[0.0], expit(_SHARE_GRID), [1.0]])
         logits = np.concatenate([[-_SHARE_END], _SHARE_GRID, [-_SHARE_GRID[0]]])
         with np.errstate(over="ignore", invalid="ignore"):
             low, high = self.quantile(tails(shares))
-            widths = np.exp(high) - np.exp(low) if as_ratio else high - low
+            if displayed:
+                low, high = self.measure.display(low), self.measure.display(high)
+            widths = high - low
         best = int(np.nanargmin(widths))
         first, last = max(best - 1, 0), min(best + 1, shares.size - 1)
         if slope(logits[first]) >= 0:

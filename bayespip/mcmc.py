@@ -12,6 +12,7 @@ import numpy as np
 
 from bayespip.diagnostics import ConvergenceError, diagnose
 from bayespip.fits import Estimate
+from bayespip.prior_scales import require_measure
 from bayespip.propriety import require_proper_posterior
 from bayespip.sampling import Settings, sample, structure
 
@@ -159,6 +160,8 @@ def pymc_fit(
     seed = _checked_seed(seed)
     if not 0 < level < 1:
         raise ValueError(f"level must lie in (0, 1); got {level!r}.")
+    for prior in (priors.mu, priors.tau):
+        require_measure(prior, effects.measure)
     require_proper_posterior(effects.k, priors)
     compiled = structure(name, effects, priors)
     remedy = replace(

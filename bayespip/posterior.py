@@ -177,8 +177,13 @@ def mu_prior_components(
     if prior.family == "normal":
         mean, sd = prior.parameters
         return MuPrior(mean, np.array([1 / sd**2]), np.zeros(1))
+    if prior.family == "normal mixture":
+        weights, sds = (np.asarray(x, dtype=float) for x in prior.parameters)
+        return MuPrior(0.0, 1 / sds**2, np.log(weights))
     if prior.family != "student-t":
-        raise ValueError(f"the exact engine needs a flat, normal or Student-t prior on mu; got {prior}.")
+        raise ValueError(
+            f"the exact engine needs a flat, normal, normal-mixture or Student-t prior on mu; got {prior}."
+        )
     location, scale, df = prior.parameters
     negligible = _LAMBDA_MARGIN - math.log(tolerance)
     shape = (df + 1) / 2

@@ -1,6 +1,7 @@
 """The families of priors: each declared once, for both engines.
 
 The SciPy distribution serves the exact engine and the PyMC variable the sampler; a test holds the two together.
+Densities that either lacks are in ``prior_distributions``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,22 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from bayespip.prior_distributions import (
+    HalfT,
+    LogT,
+    NormalMixture,
+    RootInverseGamma,
+    TruncatedT,
+    UniformShrinkage,
+    jeffreys_pymc,
+    log_t_pymc,
+    lomax_pymc,
+    normal_mixture_pymc,
+    root_inverse_gamma_pymc,
+    stats,
+    truncated_t_pymc,
+    uniform_shrinkage_pymc,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +49,8 @@ class Family:
         ``(name, *parameters)`` to a PyMC variable.
     tail
         Parameters to the exponent a of the density's tail tau^-a; infinite where it falls faster than any power.
+    scaled
+        ``(factor, *parameters)`` to the parameters of factor times the variable; None if it has none.
     """
 
     name: str
@@ -41,12 +59,7 @@ class Family:
     distribution: Callable[..., Any]
     pymc: Callable[..., Any]
     tail: Callable[..., float]
-
-
-def _stats() -> Any:
-    from scipy import stats
-
-    return stats
+    scaled: Callable[..., tuple[Any, ...]] | None = None
 
 
 def _pm() -> Any:
@@ -55,46 +68,16 @@ def _pm() -> Any:
     return pymc
 
 
-def _lomax_pymc(name: str, scale: Any, shape: Any) -> Any:
-    """PyMC has no Lomax: its density and generator, on the log scale inside the sampler."""
-    import pymc as pm
-    import pytensor.tensor as pt
-
-    def logp(value: Any, scale: Any, shape: Any) -> Any:
-        inside = pt.log(shape) - pt.log(scale) - (shape + 1) * pt.log1p(value / scale)
-        return pt.switch(pt.ge(value, 0), inside, -np.inf)
-
-    def random(scale: Any, shape: Any, rng: Any = None, size: Any = None) -> Any:
-        return rng.pareto(shape, size=size) * scale
-
-    transform = pm.distributions.transforms.log
-    return pm.CustomDist(name, scale, shape, logp=logp, random=random, transform=transform)
-
-
-class _HalfT:
-    """|t_df| times scale, through SciPy's Student-t (which has no half version)."""
-
-    def __init__(self, scale: float, df: float) -> None:
-        self._t = _stats().t(df, scale=scale)
-
-    def support(self) -> tuple[float, float]:
-        return 0.0, math.inf
-
-    def logpdf(self, x: Any) -> Any:
-        return np.where(x >= 0, self._t.logpdf(x) + math.log(2), -np.inf)
-
-    def cdf(self, x: Any) -> Any:
-        return np.maximum(1 - 2 * self._t.sf(x), 0.0)
-
-    def ppf(self, p: Any) -> Any:
-        return self._t.isf((1 - p) / 2)
-
-    def rvs(self, size: Any, random_state: Any) -> Any:
-        return np.abs(self._t.rvs(size=size, random_state=random_state))
-
-
 def _never(*_: float) -> float:
     return math.inf
+
+
+# tau^-1 (log tau)^-(df + 1) falls faster than tau^-1, more slowly than any higher power: moments at the border exist
+_LOG_POWER = 1e-9
+
+
+def _scale_first(factor: float, scale: float, *shape: float) -> tuple[float, ...]:
+    return factor * scale, *shape
 
 
 FAMILIES: dict[str, Family] = {
@@ -105,82 +88,138 @@ FAMILIES: dict[str, Family] = {
             "normal",
             ("mean", "sd"),
             "mu",
-            lambda mean, sd: _stats().norm(mean, sd),
+            lambda mean, sd: stats().norm(mean, sd),
             lambda name, mean, sd: _pm().Normal(name, mu=mean, sigma=sd),
             _never,
+            lambda f, mean, sd: (f * mean, f * sd),
         ),
         Family(
             "student-t",
             ("location", "scale", "df"),
             "mu",
-            lambda location, scale, df: _stats().t(df, location, scale),
+            lambda location, scale, df: stats().t(df, location, scale),
             lambda name, location, scale, df: _pm().StudentT(name, nu=df, mu=location, sigma=scale),
             lambda location, scale, df: df + 1,
+            lambda f, location, scale, df: (f * location, f * scale, df),
         ),
         Family(
             "half-normal",
             ("scale",),
             "tau",
-            lambda scale: _stats().halfnorm(scale=scale),
+            lambda scale: stats().halfnorm(scale=scale),
             lambda name, scale: _pm().HalfNormal(name, sigma=scale),
             _never,
+            _scale_first,
         ),
         Family(
             "half-t",
             ("scale", "df"),
             "tau",
-            _HalfT,
+            HalfT,
             lambda name, scale, df: _pm().HalfStudentT(name, nu=df, sigma=scale),
             lambda scale, df: df + 1,
+            _scale_first,
         ),
         Family(
             "half-cauchy",
             ("scale",),
             "tau",
-            lambda scale: _stats().halfcauchy(scale=scale),
+            lambda scale: stats().halfcauchy(scale=scale),
             lambda name, scale: _pm().HalfCauchy(name, beta=scale),
             lambda scale: 2.0,
+            _scale_first,
         ),
         Family(
             "exponential",
             ("scale",),
             "tau",
-            lambda scale: _stats().expon(scale=scale),
+            lambda scale: stats().expon(scale=scale),
             lambda name, scale: _pm().Exponential(name, scale=scale),
             _never,
+            _scale_first,
         ),
         Family(
             "log-normal",
             ("meanlog", "sdlog"),
             "tau",
-            lambda meanlog, sdlog: _stats().lognorm(sdlog, scale=math.exp(meanlog)),
+            lambda meanlog, sdlog: stats().lognorm(sdlog, scale=math.exp(meanlog)),
             lambda name, meanlog, sdlog: _pm().LogNormal(name, mu=meanlog, sigma=sdlog),
             _never,
+            lambda f, meanlog, sdlog: (meanlog + math.log(f), sdlog),
         ),
         Family(
             "inverse-gamma",
             ("shape", "scale"),
             "tau",
-            lambda shape, scale: _stats().invgamma(shape, scale=scale),
+            lambda shape, scale: stats().invgamma(shape, scale=scale),
             lambda name, shape, scale: _pm().InverseGamma(name, alpha=shape, beta=scale),
             lambda shape, scale: shape + 1,
+            lambda f, shape, scale: (shape, f * scale),
         ),
         Family(
             "lomax",
             ("scale", "shape"),
             "tau",
-            lambda scale, shape: _stats().lomax(shape, scale=scale),
-            _lomax_pymc,
+            lambda scale, shape: stats().lomax(shape, scale=scale),
+            lomax_pymc,
             lambda scale, shape: shape + 1,
+            _scale_first,
         ),
         Family(
             "uniform",
             ("lower", "upper"),
             "tau",
-            lambda lower, upper: _stats().uniform(lower, upper - lower),
+            lambda lower, upper: stats().uniform(lower, upper - lower),
             lambda name, lower, upper: _pm().Uniform(name, lower=lower, upper=upper),
             _never,
+            lambda f, lower, upper: (f * lower, f * upper),
+        ),
+        Family(
+            "log-t",
+            ("location", "scale", "df"),
+            "tau",
+            LogT,
+            log_t_pymc,
+            lambda location, scale, df: 1 + _LOG_POWER,
+            lambda f, location, scale, df: (location + math.log(f), scale, df),
+        ),
+        Family(
+            "root-inverse-gamma",
+            ("shape", "scale"),
+            "tau",
+            RootInverseGamma,
+            root_inverse_gamma_pymc,
+            lambda shape, scale: 2 * shape + 1,
+            lambda f, shape, scale: (shape, f**2 * scale),
+        ),
+        Family(
+            "uniform-shrinkage",
+            ("scale",),
+            "tau",
+            UniformShrinkage,
+            uniform_shrinkage_pymc,
+            lambda scale: 3.0,
+            _scale_first,
+        ),
+        Family(
+            "truncated student-t",
+            ("location", "scale", "df", "lower"),
+            "mu",
+            TruncatedT,
+            truncated_t_pymc,
+            lambda location, scale, df, lower: df + 1,
+            lambda f, location, scale, df, lower: (f * location, f * scale, df, f * lower),
+        ),
+        Family(
+            "normal mixture",
+            ("weights", "sds"),
+            "mu",
+            NormalMixture,
+            normal_mixture_pymc,
+            _never,
+            lambda f, weights, sds: (weights, tuple(f * sd for sd in sds)),
         ),
         Family("improper uniform", (), "tau", lambda: None, lambda name: _pm().HalfFlat(name), lambda: 0.0),
+        Family("jeffreys", ("sei",), "tau", lambda sei: None, jeffreys_pymc, lambda sei: 1.0),
     )
 }

@@ -1,7 +1,7 @@
 """The default priors of a re-analysis: two axes, mu and tau, each choice with name and source.
 
 Why these: docs/decisions/default-priors.md. Scales on SMD are those on log odds ratios times sqrt(3)/pi, the SD
-of a logistic variable turned round (Chinn 2000, Stat Med 19:3127), to three digits; those on log risk ratios
+of a logistic variable turned round (Chinn 2000, Stat Med 19:3127), to three digits; those on other log ratios
 are the ones derived for log odds ratios, kept as they are.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from bayespip.measures import Measure, as_measure
+from bayespip.measures import MEASURES, Measure, as_measure
 from bayespip.priors import (
     Prior,
     Priors,
@@ -27,7 +27,7 @@ from bayespip.priors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["POOLED_TOPIC", "TOPICS", "PriorSet", "default_priors"]
 
@@ -40,7 +40,10 @@ BARTOS = {
     "OR": "Bartos F et al. 2023, arXiv 2306.11468",
     "RR": "Bartos F et al. 2023, arXiv 2306.11468",
     "RD": "Bartos F et al. 2023, arXiv 2306.11468",
+    "HR": "Bartos F et al. 2023, arXiv 2306.11468",
 }
+# A Peto odds ratio estimates an odds ratio: the pairs of that serve, and their source says so.
+_EMPIRICAL_OF = {"PETO": "OR"}
 POOLED_TOPIC = "Cochrane"
 TOPICS = {
     "Common Mental Disorders": "CMD",
@@ -70,16 +73,35 @@ class PriorSet:
     kind: str
 
 
-def default_priors(measure: str | Measure, *, topics: Sequence[str] = (POOLED_TOPIC,)) -> tuple[PriorSet, ...]:
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """What a scale for log odds becomes: times `size` in the words of the label, times `sd` as well in the density."""
+
+    size: float
+    sd: float = 1.0
+    label: str = ""
+    note: str = ""
+
+    def scaled(self, scale: float) -> float:
+        return float(f"{scale * self.size:.3g}")
+
+
+def default_priors(
+    measure: str | Measure, *, topics: Sequence[str] = (POOLED_TOPIC,), sd: float | None = None
+) -> tuple[PriorSet, ...]:
     """The default priors for a measure.
 
     Parameters
     ----------
     measure
-        Ratios, RD and SMD have informed scales; for MD, whose unit is the instrument's, the flat priors on mu and
-        tau that need no scale (they want three studies).
+        Ratios and SMD have informed scales, of their own or those of log odds ratios; RD has published pairs; MD has
+        those of SMD times `sd`. For the rest (MD without sd, PR, COR, ZCOR, differences in a file's own unit) no
+        scale is known: the flat priors on mu and tau that need none (they want three studies).
     topics
-        Cochrane topics of the published empirical priors; "Cochrane" is the pool of all.
+        Cochrane topics of the published empirical priors; "Cochrane" is the pool of all, and serves, once, for
+        topics of which a measure has no prior (HR has the pool only).
+    sd
+        Standard deviation of the outcome, in its unit; for MD only.
 
     Returns
     -------
@@ -88,19 +110,21 @@ def default_priors(measure: str | Measure, *, topics: Sequence[str] = (POOLED_TO
     Raises
     ------
     ValueError
-        If a topic is unknown; the message lists the choices.
+        If a topic is unknown (the message lists the choices), or sd is not positive and finite.
     """
     measure = as_measure(measure)
+    if sd is not None and not 0 < sd < math.inf:
+        raise ValueError(f"sd must be positive and finite; got {sd!r}.")
     unknown = [t for t in topics if t not in TOPICS]
     if unknown:
         raise ValueError(f"topics must be among {'; '.join(TOPICS)}; got {'; '.join(map(repr, unknown))}.")
-    if measure.name == "MD":
+    unit = _unit(measure, sd)
+    mus, taus, pairs = _weak_mu(unit), _weak_tau(unit), _empirical(measure, unit, topics)
+    if not taus and not pairs:
         improper = uniform(0, math.inf, GELMAN)
         return (_set(("flat", flat()), ("uniform (improper)", improper), "weakly informative"),)
-    mus = _weak_mu(measure)
-    sets = [_set(mu, tau, "weakly informative") for mu in mus for tau in _weak_tau(measure)]
-    for topic in topics:
-        mu, tau = _bartos(measure, topic)
+    sets = [_set(mu, tau, "weakly informative") for mu in mus for tau in taus]
+    for mu, tau in pairs:
         sets.append(_set(mu, tau, "empirical pair"))
         sets += [_set(other, tau, "hybrid") for other in mus]
     return tuple(sets)
@@ -115,18 +139,18 @@ def _set(mu: _Named, tau: _Named, kind: str) -> PriorSet:
     return PriorSet(Priors(mu[1], tau[1], name=name), mu[0], tau[0], kind)
 
 
-def _weak_mu(measure: Measure) -> list[_Named]:
+def _weak_mu(unit: _Unit | None) -> list[_Named]:
     choices = [("flat", flat())]
-    if measure.log or measure.name == "SMD":
-        sd = _scaled(2.82, measure)
-        choices.append((f"N(0, {sd:g}²)", normal(0, sd, GUNHAN + _smd_note(measure))))
+    if unit is not None:
+        sd = unit.scaled(2.82)
+        spread = f"({sd:g}{unit.label})²" if unit.label else f"{sd:g}²"
+        choices.append((f"N(0, {spread})", normal(0, sd * unit.sd, GUNHAN + unit.note)))
     return choices
 
 
-def _weak_tau(measure: Measure) -> list[_Named]:
-    if not (measure.log or measure.name == "SMD"):
+def _weak_tau(unit: _Unit | None) -> list[_Named]:
+    if unit is None:
         return []
-    note = _smd_note(measure)
     rows: tuple[tuple[str, Callable[[float, str], Prior], float, str], ...] = (
         ("HN", half_normal, 0.5, FRIEDE),
         ("HN", half_normal, 1.0, FRIEDE),
@@ -135,29 +159,47 @@ def _weak_tau(measure: Measure) -> list[_Named]:
     )
     choices = []
     for short, family, scale, source in rows:
-        value = _scaled(scale, measure)
-        label = f"U(0, {value:g})" if short == "U" else f"{short}({value:g})"
-        choices.append((label, family(value, source + note)))
+        value = unit.scaled(scale)
+        shown = f"{value:g}{unit.label}"
+        label = f"U(0, {shown})" if short == "U" else f"{short}({shown})"
+        choices.append((label, family(value * unit.sd, source + unit.note)))
     return choices
 
 
-def _scaled(scale: float, measure: Measure) -> float:
-    return float(f"{scale * _SMD_FACTOR:.3g}") if measure.name == "SMD" else scale
+def _unit(measure: Measure, sd: float | None) -> _Unit | None:
+    """How long a unit of log odds is on the measure's model scale; None where that is not known."""
+    if measure.log:
+        return _Unit(1.0)
+    if measure == MEASURES["SMD"]:
+        return _Unit(_SMD_FACTOR, note="; scale times sqrt(3)/pi for SMD")
+    if measure == MEASURES["MD"] and sd is not None:
+        note = f"; scale times sqrt(3)/pi for SMD, times the studies' standard deviation {sd:.4g}"
+        return _Unit(_SMD_FACTOR, sd, " SD", note)
+    return None
 
 
-def _smd_note(measure: Measure) -> str:
-    return "; scale times sqrt(3)/pi for SMD" if measure.name == "SMD" else ""
-
-
-def _bartos(measure: Measure, topic: str) -> tuple[_Named, _Named]:
+def _empirical(measure: Measure, unit: _Unit | None, topics: Sequence[str]) -> list[tuple[_Named, _Named]]:
+    """The published pairs of mu and tau, one a topic, of a measure in MEASURES; another measure has none."""
+    if measure != MEASURES.get(measure.name):
+        return []
+    of_smd = unit is not None and bool(unit.label)
+    name = "SMD" if of_smd else _EMPIRICAL_OF.get(measure.name, measure.name)
     table = (files("bayespip.data") / "bartos_priors.csv").read_text(encoding="utf-8").splitlines()
-    row = next(r for r in csv.DictReader(table) if r["measure"] == measure.name and r["topic"] == topic)
-    source = f"{BARTOS[measure.name]}, {topic}"
+    rows = {row["topic"]: row for row in csv.DictReader(table) if row["measure"] == name}
+    found = dict.fromkeys(topic if topic in rows else POOLED_TOPIC for topic in topics) if rows else {}
+    note = "" if name == measure.name else f", of {MEASURES[name].label.lower()}s"
+    if unit is not None and of_smd:
+        note = f", of SMDs, times the studies' standard deviation {unit.sd:.4g}"
+    sd, label = (unit.sd, " × SD") if unit is not None and of_smd else (1.0, "")
+    return [_pair(rows[topic], sd, label, f"{BARTOS[name]}, {topic}{note}") for topic in found]
+
+
+def _pair(row: Mapping[str, str], sd: float, label: str, source: str) -> tuple[_Named, _Named]:
     location, scale, df = (float(row[c]) for c in ("mu_location", "mu_scale", "mu_df"))
-    name = f"Bartos {TOPICS[topic]}"
-    first = float(row["tau_first"])
+    location, scale = location * sd, scale * sd
+    name, first = f"Bartos {TOPICS[row['topic']]}{label}", float(row["tau_first"])
     if row["tau_family"] == "half-normal":
-        tau = half_normal(first, source)
+        tau = half_normal(first * sd, source)
     else:
-        tau = inverse_gamma(first, float(row["tau_second"]), source)
+        tau = inverse_gamma(first, float(row["tau_second"]) * sd, source)
     return (name, student_t(location, scale, df, source)), (name, tau)

@@ -7,17 +7,19 @@ for ratios. Scales are standard deviations, not variances.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayespip.prior_catalogue import catalogue, empirical, published
 from bayespip.prior_families import FAMILIES, Family
+from bayespip.prior_from_data import du_mouchel, jeffreys, uniform_i2, uniform_shrinkage
+from bayespip.prior_scales import converted, require_measure
+from bayespip.prior_types import GivenDensity, Prior, Priors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -26,177 +28,32 @@ __all__ = [
     "Family",
     "Prior",
     "Priors",
+    "catalogue",
+    "converted",
     "density",
+    "du_mouchel",
+    "empirical",
     "exponential",
     "flat",
     "half_cauchy",
     "half_normal",
     "half_t",
     "inverse_gamma",
+    "jeffreys",
     "log_normal",
+    "log_t",
     "lomax",
     "normal",
+    "normal_mixture",
+    "published",
+    "require_measure",
+    "root_inverse_gamma",
     "student_t",
+    "truncated_student_t",
     "uniform",
+    "uniform_i2",
+    "uniform_shrinkage",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Prior:
-    """A prior on mu or on tau, on the model scale.
-
-    Attributes
-    ----------
-    family
-        A name in FAMILIES, or "density" for a function given by the user.
-    parameters
-        Values in the family's order.
-    source
-        Where the choice comes from.
-    given
-        The user's density (family "density" only).
-    """
-
-    family: str
-    parameters: tuple[float, ...] = ()
-    source: str = ""
-    given: GivenDensity | None = field(default=None, repr=False)
-
-    @property
-    def role(self) -> str:
-        """Which parameter it is a prior on: "mu" or "tau"."""
-        return "tau" if self.given else FAMILIES[self.family].role
-
-    @property
-    def proper(self) -> bool:
-        """Whether the density integrates to one."""
-        return self.given.proper if self.given else self._distribution is not None
-
-    @property
-    def tail(self) -> float:
-        """Exponent a of the tail tau^-a; infinite where the density falls faster than any power."""
-        return self.given.tail if self.given else FAMILIES[self.family].tail(*self.parameters)
-
-    @property
-    def upper_bound(self) -> float:
-        """Upper end of the support."""
-        if self.given or not self.proper:
-            return math.inf
-        return float(self._distribution.support()[1])
-
-    def logpdf(self, x: ArrayLike) -> NDArray[np.float64]:
-        """Log density at x, any shape; 0 everywhere for an improper flat density."""
-        values = np.asarray(x, dtype=float)
-        if self.given:
-            return np.asarray(self.given.logpdf(values), dtype=float)
-        if not self.proper:
-            inside = values >= 0 if self.role == "tau" else np.ones(values.shape, dtype=bool)
-            return np.where(inside, 0.0, -np.inf)
-        return np.asarray(self._distribution.logpdf(values), dtype=float)
-
-    def cdf(self, x: ArrayLike) -> NDArray[np.float64]:
-        """P(X <= x), any shape."""
-        self._require_distribution("cdf")
-        return np.asarray(self._distribution.cdf(np.asarray(x, dtype=float)), dtype=float)
-
-    def quantile(self, p: ArrayLike) -> NDArray[np.float64]:
-        """Quantiles at probabilities p, any shape."""
-        self._require_distribution("quantile")
-        return np.asarray(self._distribution.ppf(np.asarray(p, dtype=float)), dtype=float)
-
-    def rvs(self, size: int | tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
-        """Random draws."""
-        self._require_distribution("rvs")
-        return np.asarray(self._distribution.rvs(size=size, random_state=rng), dtype=float)
-
-    def to_pymc(self, name: str) -> Any:
-        """The PyMC variable, inside a model context; its parameters are ``pm.Data`` named ``<name>_<parameter>``."""
-        import pymc as pm
-
-        if self.given:
-            raise ValueError(
-                f"{self} is a density given as a Python function: only the exact engine can use it; "
-                f"for PyMC choose one of {', '.join(FAMILIES)}."
-            )
-        family = FAMILIES[self.family]
-        # np.float64 because a Python float enters PyMC's logp with an additive error of a few 1e-9
-        data = [
-            pm.Data(f"{name}_{parameter}", np.float64(value))
-            for parameter, value in zip(family.parameters, self.parameters, strict=True)
-        ]
-        return family.pymc(name, *data)
-
-    def __str__(self) -> str:
-        if self.given:
-            return self.given.name
-        return f"{self.family}({', '.join(f'{p:g}' for p in self.parameters)})" if self.parameters else self.family
-
-    @property
-    def _distribution(self) -> Any:
-        return _frozen(self.family, self.parameters)
-
-    def _require_distribution(self, what: str) -> None:
-        if self.given:
-            raise ValueError(f"{what} is not available for {self}, a density given as a function.")
-        if not self.proper:
-            raise ValueError(f"{what} does not exist for {self}: the density is improper.")
-
-
-@dataclass(frozen=True, slots=True)
-class GivenDensity:
-    """A density on tau given by the user: see ``density``."""
-
-    name: str
-    logpdf: Callable[[NDArray[np.float64]], ArrayLike]
-    tail: float
-    proper: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Priors:
-    """The priors of a normal-normal model.
-
-    Attributes
-    ----------
-    mu
-        Prior on the average effect: flat, normal or Student-t.
-    tau
-        Prior on the between-study standard deviation.
-    name
-        Short name used in tables; the densities themselves if empty.
-
-    Raises
-    ------
-    ValueError
-        If a prior on tau is given for mu or the reverse.
-    """
-
-    mu: Prior
-    tau: Prior
-    name: str = ""
-
-    def __post_init__(self) -> None:
-        for role, prior in (("mu", self.mu), ("tau", self.tau)):
-            if not isinstance(prior, Prior):
-                raise ValueError(f"{role} must be a prior such as priors.{_EXAMPLE[role]}; got {prior!r}.")
-            if prior.role != role:
-                choices = ", ".join(f.name for f in FAMILIES.values() if f.role == role)
-                raise ValueError(f"{prior} is a prior on {prior.role}, not on {role}; choose one of {choices}.")
-
-    @property
-    def label(self) -> str:
-        """The name, or the densities where there is none."""
-        return self.name or str(self)
-
-    def named(self, name: str) -> Priors:
-        """The same priors under another name."""
-        return replace(self, name=name)
-
-    def __str__(self) -> str:
-        return f"mu {self.mu}, tau {self.tau}"
-
-
-_EXAMPLE = {"mu": "normal(0, 2.82)", "tau": "half_normal(0.5)"}
 
 
 def flat() -> Prior:
@@ -212,6 +69,23 @@ def normal(mean: float, sd: float, source: str = "") -> Prior:
 def student_t(location: float, scale: float, df: float, source: str = "") -> Prior:
     """Student-t with location, scale and degrees of freedom, on mu."""
     return _checked("student-t", (location, scale, df), ("scale", "df"), source)
+
+
+def truncated_student_t(location: float, scale: float, df: float, lower: float, source: str = "") -> Prior:
+    """Student-t on mu above a lower limit; with PyMC only."""
+    return _checked("truncated student-t", (location, scale, df, lower), ("scale", "df"), source)
+
+
+def normal_mixture(weights: Sequence[float], sds: Sequence[float], source: str = "") -> Prior:
+    """Mixture on mu of normals about zero, with these probability weights and standard deviations; with PyMC only."""
+    shares, spreads = tuple(map(float, weights)), tuple(map(float, sds))
+    if len(shares) != len(spreads) or not shares:
+        raise ValueError(f"normal mixture needs as many sds as weights; got {len(spreads)} and {len(shares)}.")
+    if not all(0 < share < math.inf for share in shares) or abs(math.fsum(shares) - 1) > _INTEGRAL_TOLERANCE:
+        raise ValueError(f"normal mixture: weights must be positive and sum to one; got {shares}.")
+    if not all(0 < sd < math.inf for sd in spreads):
+        raise ValueError(f"normal mixture: sds must be positive and finite; got {spreads}.")
+    return Prior("normal mixture", (shares, spreads), source)
 
 
 def half_normal(scale: float, source: str = "") -> Prior:
@@ -242,6 +116,16 @@ def log_normal(meanlog: float, sdlog: float, source: str = "") -> Prior:
 def inverse_gamma(shape: float, scale: float, source: str = "") -> Prior:
     """Inverse-gamma on tau itself (not tau^2): density proportional to tau^-(shape+1) exp(-scale/tau)."""
     return _checked("inverse-gamma", (shape, scale), ("shape", "scale"), source)
+
+
+def root_inverse_gamma(shape: float, scale: float, source: str = "") -> Prior:
+    """Tau whose square is inverse-gamma: tau^2 ~ IG(shape, scale), as Rhodes 2016 has it."""
+    return _checked("root-inverse-gamma", (shape, scale), ("shape", "scale"), source)
+
+
+def log_t(location: float, scale: float, df: float, source: str = "") -> Prior:
+    """Log-Student-t on tau: log tau = location + scale t_df. Halve both where a source gives them for tau^2."""
+    return _checked("log-t", (location, scale, df), ("scale", "df"), source)
 
 
 def lomax(scale: float, shape: float, source: str = "") -> Prior:
@@ -318,8 +202,3 @@ def _checked(family: str, values: tuple[float, ...], positive: tuple[str, ...], 
         if name in positive and value <= 0:
             raise ValueError(f"{family}: {name} must be positive; got {value!r}.")
     return Prior(family, tuple(float(v) for v in values), source)
-
-
-@lru_cache(maxsize=1024)
-def _frozen(family: str, parameters: tuple[float, ...]) -> Any:
-    return FAMILIES[family].distribution(*parameters)

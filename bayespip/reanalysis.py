@@ -18,7 +18,7 @@ import pandas as pd
 
 from bayespip.agreement import ROW, CrossCheck, cross_check
 from bayespip.bounds import bounds
-from bayespip.cases import Case, cases
+from bayespip.cases import Case, LeftOut, cases, pooled_results
 from bayespip.comparison import EXTREMES, Values, as_frame, extremes_of, published_row, rows_of
 from bayespip.conditional import admissible, conditional
 from bayespip.exact import exact_fit
@@ -26,6 +26,7 @@ from bayespip.prior_sets import POOLED_TOPIC, PriorSet, default_priors
 from bayespip.propriety import require_proper_posterior
 from bayespip.provenance import versions
 from bayespip.quantities import PARAMETERS, Bayesian, Frequentist
+from bayespip.reproduction import reproduce
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from bayespip.fits import Fit
     from bayespip.priors import Priors
     from bayespip.quantities import Method
-    from bayespip.review import Review
+    from bayespip.review import Analysis, Review
 
 __all__ = ["Reanalysis", "reanalyse"]
 
@@ -58,6 +59,9 @@ class Reanalysis:
     ----------
     review
         What was re-analysed.
+    analyses
+        Its analyses, those asked for; subgroups that are pooled without a total are analyses of their own
+        (``cases.pooled_results``).
     table
         Tidy table: one row an analysis, number of studies, method, prior and parameter; columns as in
         ``comparison.COLUMNS``, display scale with the model scale beside it.
@@ -72,23 +76,29 @@ class Reanalysis:
         One row an analysis and sentence.
     priors
         One row a measure and prior: axis ("mu" or "tau"), the name in the table, density and source.
+    reproduction
+        The results that the review's file stores, computed again as RevMan does (``Review.reproduce``); empty where
+        none are stored.
     settings
         level, seed, pooling, analyses (those asked for, or None), bounds, pymc, versions.
     """
 
     review: Review
+    analyses: tuple[Analysis, ...]
     table: pd.DataFrame
     trees: dict[str, xr.DataTree]
     checks: pd.DataFrame
     extremes: pd.DataFrame
     assumptions: pd.DataFrame
     priors: pd.DataFrame
+    reproduction: pd.DataFrame
     settings: dict[str, Any]
 
     def save(self, folder: str | Path) -> Path:
         """Write the tables, posterior.nc, summary.md and the figure.
 
-        Tables: comparison.csv and .parquet, assumptions.csv, checks.csv, extremes.csv. Files are written beside the
+        Tables: comparison.csv and .parquet, assumptions.csv, checks.csv, extremes.csv, reproduction.csv. Files are
+        written beside the
         folder's others under a temporary name and moved into place when all are whole, so that an error leaves
         earlier results as they were.
         """
@@ -115,11 +125,11 @@ def reanalyse(
     Parameters
     ----------
     review
-        From ``load_review``.
+        From ``load_review`` or ``read_review``.
     priors
         Priors for all analyses; the defaults for each measure if None (``prior_sets.default_priors``).
     analyses
-        Ids of the analyses wanted; all if None.
+        Ids of the analyses wanted, as ``pooled_results`` numbers them ("4.1" is all of its subgroups); all if None.
     topics
         Cochrane topics of the empirical priors; the review's own, or all of Cochrane, if None.
     level
@@ -138,37 +148,43 @@ def reanalyse(
     Raises
     ------
     ValueError
-        If an analysis cannot be fitted; the message names it. If there is no analysis of an id, nothing to fit, or
-        two priors have one label.
+        If a published result or a posterior under the priors given is impossible; the message names it. If there is
+        no analysis of an id, nothing to fit, or two priors have one label. An analysis of study data that cannot be
+        pooled stands in the table with the reason instead.
     """
     if not 0 < level < 1:
         raise ValueError(f"level must lie in (0, 1); got {level!r}.")
     chosen = _chosen(review, analyses)
-    todo = cases(chosen, pooling=pooling)
+    fittable, left = cases(review.id, chosen, review.studies, pooling=pooling)
+    todo, sets, improper = _with_priors(fittable, priors, topics or review.topics or (POOLED_TOPIC,))
+    reasons = {out.analysis.id: out.reason for out in (*left, *improper)}
     if not todo:
-        raise ValueError(
-            f"nothing to pool in {review.id}: neither study data nor a published result for {', '.join(chosen.ids)}."
-        )
-    sets = [_prior_sets(case, priors, topics or review.topics or (POOLED_TOPIC,)) for case in todo]
+        names = ", ".join(a.id for a in chosen)
+        why = "; ".join(f"{i}: {reason}" for i, reason in reasons.items())
+        why = why or f"neither study data nor a published result for {names}."
+        raise ValueError(f"nothing to pool in {review.id}: {why}")
     report = progress or (lambda stage, done, total: None)
     values = _each("posteriors", lambda i: _values(todo[i], sets[i], level, seed), len(todo), report)
     trees, checks = _sample(todo, sets, level, seed, report) if with_pymc else ({}, {})
-    if with_bounds:
+    if with_bounds and any(case.family for case in todo):
         found = _each("bounds", lambda i: _with_bounds(todo[i], sets[i], values[i], level, seed), len(todo), report)
         values = list(found)
     rows: list[dict[str, Any]] = []
     for analysis in chosen:
-        if analysis.reported is not None or analysis.studies is None:
-            rows.append(published_row(analysis))
+        if analysis.reported is not None or analysis.studies is None or analysis.id in reasons:
+            of_data = {case.analysis.id: case.k for case in todo if case.family is None}
+            rows.append(published_row(analysis, k=of_data.get(analysis.id), not_pooled=reasons.get(analysis.id, "")))
         for case, own, its_sets in zip(todo, values, sets, strict=True):
             if case.analysis is analysis:
                 sampled = [_sampled(case, s, checks[case.label, s.priors.label]) for s in its_sets] if checks else []
                 rows += [row for v in (*own, *sampled) for row in rows_of(case, v, level)]
     assumed = [(c.analysis.id, c.k, sentence) for c in todo for sentence in c.assumptions]
     settings = {"level": level, "seed": seed, "pooling": pooling, "bounds": with_bounds, "pymc": with_pymc}
-    settings |= {"analyses": None if analyses is None else chosen.ids, "versions": versions()}
+    ids = None if analyses is None else tuple(a.id for a in chosen)
+    settings |= {"analyses": ids, "versions": versions()}
     return Reanalysis(
         review,
+        chosen,
         as_frame(rows),
         trees,
         _checks_frame(todo, sets, checks),
@@ -178,23 +194,47 @@ def reanalyse(
         ),
         pd.DataFrame(assumed, columns=["analysis", "k", "assumption"]),
         _priors_frame(todo, sets),
+        reproduce(review),
         settings,
     )
 
 
-def _chosen(review: Review, analyses: Sequence[str] | None) -> Review:
+def _chosen(review: Review, analyses: Sequence[str] | None) -> tuple[Analysis, ...]:
+    pooled = pooled_results(review)
     if analyses is None:
-        return review
-    unknown = [i for i in analyses if i not in review.ids]
+        return pooled
+    found = tuple(a for a in pooled if a.id in analyses or a.id.rpartition(".")[0] in analyses)
+    known = (*review.ids, *(a.id for a in pooled))
+    unknown = [i for i in analyses if i not in known]
     if unknown or not analyses:
         got = ", ".join(map(repr, unknown)) or "none"
-        raise ValueError(f"analyses must be among {', '.join(review.ids)}; got {got}.")
-    return replace(review, analyses=tuple(a for a in review if a.id in analyses))
+        raise ValueError(f"analyses must be among {', '.join(dict.fromkeys(known))}; got {got}.")
+    return found
+
+
+def _with_priors(
+    fittable: Sequence[Case], given: Sequence[Priors | PriorSet] | None, topics: Sequence[str]
+) -> tuple[list[Case], list[tuple[PriorSet, ...]], list[LeftOut]]:
+    """The cases with their priors; those that have no proper posterior under the default priors are left out."""
+    todo, sets, left = [], [], []
+    for case in fittable:
+        its = _prior_sets(case, given, topics)
+        try:
+            for s in its:
+                require_proper_posterior(case.k, s.priors)
+        except ValueError as error:
+            if given is not None:
+                raise ValueError(f"{case.label}: {error}") from None
+            left.append(LeftOut(case.analysis, f"{error} Give a prior with a scale in its unit."))
+            continue
+        todo.append(case)
+        sets.append(its)
+    return todo, sets, left
 
 
 def _prior_sets(case: Case, given: Sequence[Priors | PriorSet] | None, topics: Sequence[str]) -> tuple[PriorSet, ...]:
     if given is None:
-        return default_priors(case.measure, topics=topics)
+        return default_priors(case.measure, topics=topics, sd=case.sd)
     sets = tuple(p if isinstance(p, PriorSet) else PriorSet(p, str(p.mu), str(p.tau), "given") for p in given)
     labels = [s.priors.label for s in sets]
     if not sets or len(set(labels)) < len(labels):
@@ -216,11 +256,6 @@ def _each(stage: str, work: Callable[[int], Any], count: int, report: Progress) 
 
 def _values(case: Case, sets: Sequence[PriorSet], level: float, seed: int) -> list[Values]:
     """Values of one case without bounds: frequentist methods, then the exact engine under each prior."""
-    try:
-        for s in sets:
-            require_proper_posterior(case.k, s.priors)
-    except ValueError as error:
-        raise ValueError(f"{case.label}: {error}") from None
     yi, vi = case.effects.yi[None], case.effects.vi[None]
     of = "study data" if case.family is None else "equal-variance member"
     found = [Values(m.name, m.quantities(yi, vi)[0], of) for m in _frequentist(level)]

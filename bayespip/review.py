@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ from bayespip.measures import Measure, as_measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from os import PathLike
+    from pathlib import Path
 
     import pandas as pd
 
@@ -323,7 +326,7 @@ class Review:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "analyses", tuple(self.analyses))
-        repeated = sorted({i for i in self.ids if self.ids.count(i) > 1})
+        repeated = sorted(i for i, times in Counter(self.ids).items() if times > 1)
         if repeated:
             raise ValueError(f"analysis ids of {self.id} must be unique; repeated: {', '.join(repeated)}.")
 
@@ -347,6 +350,24 @@ class Review:
     def problems(self) -> tuple[str, ...]:
         """The problems of every published result, each sentence led by the analysis's id."""
         return tuple(f"{a.id}: {p}" for a in self.analyses if a.reported for p in a.reported.problems())
+
+    def reproduce(self) -> pd.DataFrame:
+        """Recompute every result that the review's file stores: see ``reproduction.reproduce``."""
+        from bayespip.reproduction import reproduce
+
+        return reproduce(self)
+
+    def to_data_package(self, path: str | PathLike[str]) -> Path:
+        """Write the review as a data package: see ``writing.to_data_package``."""
+        from bayespip.writing import to_data_package
+
+        return to_data_package(self, path)
+
+    def to_table(self) -> pd.DataFrame:
+        """All study rows in one tidy table: see ``writing.to_table``."""
+        from bayespip.writing import to_table
+
+        return to_table(self)
 
     def __eq__(self, other: object) -> bool:
         return _same(self, other)

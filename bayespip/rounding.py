@@ -1,8 +1,8 @@
 """What printed numbers leave open: the polygon of pooled effects and standard errors, and the range of Q.
 
-A number printed as 8.93 stands for 8.925 to 8.935. With estimate e, limits L and U, and g = log for ratios,
-(m, s) is any point with g(e-) <= m <= g(e+), g(L-) <= m - z s <= g(L+), g(U-) <= m + z s <= g(U+): six
-half-planes. A printed p-value is two more, through the origin.
+A number printed as 8.93 stands for 8.925 to 8.935. With estimate e, limits L and U, and g the way to the model
+scale (log for ratios), (m, s) is any point with g(e-) <= m <= g(e+), g(L-) <= m - z s <= g(L+), and
+g(U-) <= m + z s <= g(U+): six half-planes. A printed p-value is two more, through the origin.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from scipy import optimize, spatial, special
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bayespip.measures import Measure
     from bayespip.review import Printed, Reported
 
 _HUGE = 1e6  # stands for an open side of a half-plane
@@ -96,16 +97,17 @@ def _interval_planes(reported: Reported) -> NDArray[np.float64]:
     z = special.ndtri((1 + reported.level) / 2)
     rows = []
     for printed, slope in ((reported.estimate, 0.0), (reported.ci_lower, -z), (reported.ci_upper, z)):
-        low, high = _limits(printed, log=reported.measure.log)
+        low, high = _limits(printed, reported.measure)
         rows += [(1.0, slope, -high), (-1.0, -slope, low)]
     return np.array([*rows, (0.0, -1.0, 0.0)])
 
 
-def _limits(printed: Printed, *, log: bool) -> tuple[float, float]:
-    """Rounding limits on the model scale; an open lower side where the smallest ratio is zero."""
-    if not log:
-        return printed.lower, printed.upper
-    return (math.log(printed.lower) if printed.lower > 0 else -_HUGE), math.log(printed.upper)
+def _limits(printed: Printed, measure: Measure) -> tuple[float, float]:
+    """Rounding limits on the model scale; an open side where they reach the end of the display scale."""
+    with np.errstate(divide="ignore"):
+        limits = measure.model(np.clip([printed.lower, printed.upper], *measure.limits))
+    low, high = np.nan_to_num(limits, posinf=_HUGE, neginf=-_HUGE)
+    return float(low), float(high)
 
 
 def _p_planes(p: Printed, estimate: float) -> NDArray[np.float64]:

@@ -21,6 +21,7 @@ _NAMES = (
     "assumptions.csv",
     "checks.csv",
     "extremes.csv",
+    "reproduction.csv",
 )
 
 
@@ -66,6 +67,8 @@ def save(result: Reanalysis, folder: str | Path) -> Path:
             result.checks.to_csv(draft / "checks.csv", index=False)
         if len(result.extremes):
             result.extremes.to_csv(draft / "extremes.csv", index=False)
+        if len(result.reproduction):
+            result.reproduction.to_csv(draft / "reproduction.csv", index=False)
         if result.trees:
             _write_trees(result, draft / "posterior.nc")
         (draft / "summary.md").write_text(summary(result), encoding="utf-8")

@@ -79,16 +79,15 @@ class Settings:
     label_right: str = ""
 
     def __post_init__(self) -> None:
-        for name, choices in (("data_type", DATA_TYPES), ("totals", TOTALS)):
-            _require(name, getattr(self, name), choices)
-        for name, choices in (("method", METHODS), ("model", MODELS)):
-            if getattr(self, name) is not None:
-                _require(name, getattr(self, name), choices)
+        _require("data_type", self.data_type, DATA_TYPES)
+        _require("totals", self.totals, TOTALS)
+        _require("method", self.method, (*METHODS, None))
+        _require("model", self.model, (*MODELS, None))
         for name in ("level_study", "level_total"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie in (0, 1); got {getattr(self, name)!r}.")
 
 
-def _require(name: str, value: object, choices: tuple[str, ...]) -> None:
+def _require(name: str, value: str | None, choices: tuple[str | None, ...]) -> None:
     if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}.")
+        raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}; got {value!r}.")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bayespip.agreement import LIMIT
+from bayespip.cases import pooled_results
 from bayespip.conclusions import CONFLICT
-from bayespip.findings import HEADLINE, ONE_DATA_SET, agreement, findings, unpublished
+from bayespip.findings import HEADLINE, ONE_DATA_SET, agreement, findings, not_pooled, unpublished
 from bayespip.found import paragraph
 from bayespip.reanalysis import DEPENDENCE
+from bayespip.reproduction import DIFFERS, NOT_STORED, tally
 from bayespip.wording import UNDEFINED, count, estimate, interval, probabilities, probability, spread
 
 if TYPE_CHECKING:
@@ -33,7 +35,8 @@ with HKSJ's factor floored at 1; without the floor the interval has no width whe
 exactly. *common* assumes one effect for all studies.
 
 **Claim holds.** A result published as significant is a claim: that the interval excludes no effect on the
-published side. A result published as not significant claims nothing."""
+published side. A result published as not significant claims nothing. Of a result read from a file, the claim is
+what its stored interval says."""
 _FROM_PUBLISHED = """\
 **consistent-with-reported.** Only pooled results were published. For each there is a family of study data
 that would have given exactly the printed numbers; everything computed from it is labelled so. No study
@@ -56,13 +59,16 @@ def summary(result: Reanalysis) -> str:
     from_published = any(f.from_published for f in found)
     sections = (
         _title(result, found),
+        _reproduced(result.reproduction),
         ("## What is found", paragraph(found)),
         _first_tables(found),
         (f"> {DEPENDENCE}",) if len(found) > 1 else (),
         ("## How to read this", _HOW_TO_READ, *([_FROM_PUBLISHED] if from_published else [])),
         ("## Outcome by outcome", *(block for f in found for block in _outcome(f))),
         _not_published(result),
-        _assumptions(result.assumptions),
+        _not_pooled(result),
+        _reading(result.review.notes),
+        _assumptions(result.assumptions, len(found)),
         _conflicts(found),
         _engines(result),
         _priors(result.priors),
@@ -74,11 +80,12 @@ def summary(result: Reanalysis) -> str:
 def _title(result: Reanalysis, found: Sequence[Finding]) -> Iterator[str]:
     review = result.review
     yield f"# Re-analysis: {review.title}"
-    yield f"doi: [{review.doi}](https://doi.org/{review.doi})"
+    if review.doi:
+        yield f"doi: [{review.doi}](https://doi.org/{review.doi})"
     yield f"**Where the numbers come from.** {review.provenance}"
-    parts = []
+    parts, everything = [], pooled_results(review)
     for basis, what in (("published", "published results"), ("study data", "analyses with study data")):
-        of = {a.id for a in review if a.basis == basis}
+        of = {a.id for a in everything if a.basis == basis}
         if of:
             parts.append(f"{len(of & {f.analysis.id for f in found})} of {len(of)} {what}")
     ks = sorted({f.k for f in found})
@@ -86,7 +93,7 @@ def _title(result: Reanalysis, found: Sequence[Finding]) -> Iterator[str]:
     twice = [f.label for f in found if f.label != f.analysis.id]
     if twice:
         parts.append(f"{', '.join(twice)} because the number of studies is not stated")
-    named = sum(a.basis == "not published" for a in review)
+    named = sum(a.basis == "not published" for a in everything)
     if named:
         parts.append(f"{count(named, 'further outcome')} named without numbers")
     yield f"**What was re-analysed.** {'; '.join(parts)}."
@@ -116,9 +123,8 @@ def _outcome(f: Finding) -> Iterator[str]:
     a, r = f.analysis, f.reported
     yield f"### {f.label} {', '.join(part for part in (a.outcome, a.timepoint) if part)}"
     about = [a.comparison, f"k = {f.k}{f' ({f.k_source})' if f.k_source else ''}", f"published {f.published}"]
-    if r:
-        about += [r.claim] if r.claim else []
-        about.append(f"{r.favours} is favourable" if r.favours else "favourable direction not stated")
+    about += [r.claim] if r and r.claim else []
+    about.append(f"{f.favours} is favourable" if f.favours else "favourable direction not stated")
     yield "; ".join(part for part in about if part) + "."
     if a.note:
         yield a.note
@@ -189,20 +195,59 @@ def _not_published(result: Reanalysis) -> Iterator[str]:
         )
 
 
-def _assumptions(table: pd.DataFrame) -> Iterator[str]:
+def _reproduced(reproduction: pd.DataFrame) -> Iterator[str]:
+    """Does the file agree with itself? Said before anything else is."""
+    if reproduction.empty:
+        return
+    yield "## The original, reproduced"
+    yield (
+        f"**{tally(reproduction)}.** Every total, subgroup and test for subgroup differences that the file stores was "
+        "computed again from its study data, as RevMan does; reproduction.csv has every quantity."
+    )
+    effects = reproduction[reproduction["quantity"] == "effect"]
+    without = [f"{r.analysis} {r.subgroup}".strip() for r in effects[effects["verdict"] == NOT_STORED].itertuples()]
+    if without:
+        yield f"The file stores no result to compare for {', '.join(without)}."
+    odd = reproduction[reproduction["verdict"] == DIFFERS]
+    if len(odd):
+        heads = ["analysis", "subgroup", "quantity", "stored", "recomputed", "reason"]
+        yield _markdown(heads, ([_plain(row[h]) for h in heads] for _, row in odd.iterrows()))
+
+
+def _plain(cell: object) -> str:
+    return f"{cell:.8g}" if isinstance(cell, float) else str(cell)
+
+
+def _not_pooled(result: Reanalysis) -> Iterator[str]:
+    rows = not_pooled(result)
+    if len(rows):
+        yield "## Not pooled"
+        yield "In the review's file, and not re-analysed here:"
+        cells = [[str(r["analysis"]), str(r["outcome"]), str(r["note"])] for _, r in rows.iterrows()]
+        yield _markdown(["", "outcome", "why"], cells)
+
+
+def _reading(notes: Sequence[str]) -> Iterator[str]:
+    if notes:
+        yield "## Met while reading the file"
+        yield _bullets(notes)
+
+
+def _assumptions(table: pd.DataFrame, outcomes: int) -> Iterator[str]:
     """Those of all cases first, then the others with the cases that make them."""
     if table.empty:
         return
     cases = list(dict.fromkeys(zip(table["analysis"], table["k"], strict=True)))
     several = {a for a, _ in cases if sum(a == b for b, _ in cases) > 1}
-    labels = [f"{a} (k = {k})" if a in several else a for a, k in cases]
     made: dict[str, list[str]] = {}
     for a, k, sentence in table[["analysis", "k", "assumption"]].itertuples(index=False):
         made.setdefault(sentence, []).append(f"{a} (k = {k})" if a in several else a)
     yield "## Assumptions"
-    yield "For every outcome:"
-    yield _bullets(sentence for sentence, by in made.items() if len(by) == len(labels))
-    particular = {sentence: by for sentence, by in made.items() if len(by) < len(labels)}
+    common = [sentence for sentence, by in made.items() if len(by) == outcomes]
+    if common:
+        yield "For every outcome:"
+        yield _bullets(common)
+    particular = {sentence: by for sentence, by in made.items() if len(by) < outcomes}
     if particular:
         yield "For some:"
         yield _bullets(f"{', '.join(by)}: {sentence}" for sentence, by in particular.items())

@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bayespip.conclusions import CONFLICT
-from bayespip.findings import agreement, findings, unpublished
+from bayespip.findings import agreement, findings, not_pooled, unpublished
 from bayespip.reanalysis import DEPENDENCE
+from bayespip.reproduction import DIFFERS, tally
 from bayespip.wording import interval, number, probability, spread
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from bayespip.findings import Finding, Line
     from bayespip.reanalysis import Reanalysis
 
+_MOST_TABLES = 25  # outcomes of which the terminal shows every prior; of more, summary.md does
 _SHORT = {"in all members": "all", "in some members": "some", "in no member": "no", "no claim": ""}
 
 
@@ -33,14 +35,28 @@ def console(width: int = 0, *, stderr: bool = False) -> Console:
 def show(result: Reanalysis) -> None:
     """Print a table an outcome, one of all outcomes, what is missing, and how the two engines agree."""
     found = findings(result)
-    tables, together = [outcome(f) for f in found], overview(found)
+    shown = found if len(found) <= _MOST_TABLES else ()
+    tables, together = [outcome(f) for f in shown], overview(found)
     wide = Console(width=1000)
     needed = max(Measurement.get(wide, wide.options, table).maximum for table in (*tables, together))
     screen = console(needed)
-    screen.print(Text(result.review.title, style="bold"), *_legend(result, found), sep="\n")
-    for finding, table in zip(found, tables, strict=True):
+    screen.print(Text(result.review.title, style="bold"), *_reproduced(result), *_legend(result, found), sep="\n")
+    for finding, table in zip(shown, tables, strict=True):
         screen.print(*_heading(finding), table, sep="\n")
     screen.print("", Text("All outcomes", style="bold"), together, "", *_closing(result, found), sep="\n")
+
+
+def _reproduced(result: Reanalysis) -> Iterator[Text]:
+    """What the file stores, computed again: said before anything else is."""
+    if len(result.reproduction):
+        differing = result.reproduction[result.reproduction["verdict"] == DIFFERS]
+        style = "bold red" if len(differing) else "bold"
+        yield Text(f"{tally(result.reproduction)}.", style=style)
+        for row in differing.itertuples():
+            where = f"{row.analysis} {row.subgroup}".strip()
+            yield Text(
+                f"{where}, {row.quantity}: stored {row.stored:.8g}, recomputed {row.recomputed:.8g}; {row.reason}"
+            )
 
 
 def outcome(finding: Finding) -> Table:
@@ -88,7 +104,7 @@ def _table(columns: Sequence[_Column], rows: Sequence[Sequence[str]]) -> Table:
 def _all(f: Finding) -> Iterator[str]:
     r, null, mu = f.reported, f.null, f.headline.mu
     yield f.label.replace(" (k = ", "\nk = ").rstrip(")")
-    yield f"{r.estimate}\n{r.ci_lower} to {r.ci_upper}" if r else ""
+    yield f.published.replace(" (", "\n").rstrip(")") if r else ""
     yield "" if r is None or r.claim is None else ("yes" if f.claimed else "no")
     yield f"{number(mu['point'], null)}\n{interval(mu['lower'], mu['upper'], null)}"
     yield "\n".join(f"{_SHORT.get(v, v)} {n}" for v, n in f.verdicts.items() if f.claimed and n)
@@ -122,9 +138,9 @@ def _heading(finding: Finding) -> Iterator[Text]:
     yield Text(f"\n{finding.label}  {name}", style="bold")
     measure = a.measure.name if a.measure else ""
     yield Text(f"{measure}, k = {finding.k}{f' ({finding.k_source})' if finding.k_source else ''}")
-    if r:
-        favourable = f"{r.favours} is favourable" if r.favours else "favourable direction not stated"
-        yield Text(f"published {finding.published}{f', {r.claim}' if r.claim else ''}; {favourable}")
+    favourable = f"{finding.favours} is favourable" if finding.favours else "favourable direction not stated"
+    claim = f", {r.claim}" if r and r.claim else ""
+    yield Text(f"published {finding.published}{claim}; {favourable}")
 
 
 def _legend(result: Reanalysis, found: Sequence[Finding]) -> Iterator[Text]:
@@ -160,6 +176,13 @@ def _closing(result: Reanalysis, found: Sequence[Finding]) -> Iterator[Text]:
         yield Text("\nNot published; read the review's own data file", style="bold")
         for row in missing.itertuples():
             yield Text(f"{row.analysis}  {row.outcome}, {row.timepoint} ({row.comparison})")
+    left = not_pooled(result)
+    if len(left):
+        yield Text("\nIn the file, and not re-analysed", style="bold")
+        for row in left.itertuples():
+            yield Text(f"{row.analysis}  {row.outcome}: {row.note}")
+    if len(found) > _MOST_TABLES:
+        yield Text(f"\nEvery method and prior of these {len(found)} outcomes: summary.md and comparison.csv.")
     if len(result.checks):
         counts = agreement(result.checks)
         yield Text(f"\n{counts}", style="bold red" if counts.disagree or counts.unconverged else "")

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bayespip.review import Printed
 
 UNDEFINED = "undefined"
+_LONGEST_PRINTED = 8  # characters
 _MOST_DECIMALS = 9
 
 
@@ -41,6 +46,11 @@ def number(x: float, null: float = 0.0) -> str:
         decimals += 1
         text = f"{x:.{decimals}f}"
     return text
+
+
+def printed(x: Printed, null: float = 0.0) -> str:
+    """A published number as printed; one of more digits than people print, as files store them, like any other."""
+    return str(x) if len(str(x)) <= _LONGEST_PRINTED else number(x.value, null)
 
 
 def interval(lower: float, upper: float, null: float = 0.0) -> str:

@@ -17,6 +17,7 @@ SHARED = Path(__file__).parents[2] / "shared" / "review"
 
 CODEBOOKS = {name: tomllib.loads((DATA / f"{name}.toml").read_text(encoding="utf-8")) for name in REVIEWS}
 PRIORS = tomllib.loads((DATA / "priors.toml").read_text(encoding="utf-8"))
+PUBLISHED = tomllib.loads((DATA / "published_priors.toml").read_text(encoding="utf-8"))  # test_prior_catalogue.py
 TABLES = [table for codebook in (*CODEBOOKS.values(), PRIORS) for table in codebook["tables"].values()]
 
 
@@ -26,8 +27,9 @@ def read(path):
 
 
 def test_every_file_has_a_codebook_and_every_codebook_is_listed():
-    assert sorted(p.name for p in DATA.glob("*.csv")) == sorted(table["file"] for table in TABLES)
-    assert sorted(p.stem for p in DATA.glob("*.toml")) == sorted([*REVIEWS, "priors"])
+    tables = [*TABLES, *PUBLISHED["tables"].values()]
+    assert sorted(p.name for p in DATA.glob("*.csv")) == sorted(table["file"] for table in tables)
+    assert sorted(p.stem for p in DATA.glob("*.toml")) == sorted([*REVIEWS, "priors", "published_priors"])
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table["file"])
@@ -202,7 +204,10 @@ def test_a_good_table_is_read(write):
         ),
         ({"k": "two"}, "column k: must be a whole number; got 'two'."),
         ({"n": "12.5"}, "column n: must be a whole number; got '12.5'."),
-        ({"measure": "HR"}, "column measure: measure must be one of RR, OR, RD, MD, SMD; got 'HR'."),
+        (
+            {"measure": "IRR"},
+            "column measure: measure must be one of RR, OR, PETO, HR, RD, MD, SMD, ROM, PR, COR, ZCOR; got 'IRR'.",
+        ),
         ({"favours_pip": "up"}, "column favours_pip: must be one of higher, lower or not stated; got 'up'."),
         (
             {"claim": "maybe"},

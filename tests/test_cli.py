@@ -92,7 +92,7 @@ def test_study_data_need_no_columns_about_claims(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("dentistry",), "Error: review must be one of bcg, coaching, pip; got 'dentistry'."),
+        (("dentistry",), "Error: review must be a file that exists or one of bcg, coaching, pip; got 'dentistry'."),
         (("pip", "--only", "P99"), "Error: analyses must be among P1, P2,"),
         (
             ("pip", "--only", "P1", "--pooling", "Peto"),

@@ -68,6 +68,20 @@ def test_at_a_shortest_ratio_interval_both_ends_have_the_same_density():
     assert densities[0] == pytest.approx(densities[1], rel=1e-9)
 
 
+def test_correlations_are_shown_and_their_shortest_interval_sought_on_their_own_scale():
+    mu = fit_of([0.9, 1.4], [0.2, 0.35], HALF_NORMAL, "ZCOR").mu
+    assert mu.interval(scale="display") == pytest.approx(tuple(np.tanh(mu.interval())), rel=1e-15)
+    lower, upper = mu.interval(kind="shortest", scale="display")
+    assert mu.cdf(np.arctanh(upper)) - mu.cdf(np.arctanh(lower)) == pytest.approx(0.95, abs=1e-11)
+    # d artanh(r) / dr = 1 / (1 - r^2)
+    densities = mu.pdf(np.arctanh([lower, upper])) / (1 - np.array([lower, upper]) ** 2)
+    assert densities[0] == pytest.approx(densities[1], rel=1e-9)
+    below = np.linspace(0.0005, 0.0495, 99)
+    others = np.tanh(mu.quantile([below, below + 0.95]))
+    assert width((lower, upper)) <= (others[1] - others[0]).min() * (1 + 1e-12)
+    assert width((lower, upper)) < 0.95 * width(np.tanh(mu.interval(kind="shortest")))
+
+
 def test_a_ratio_with_nearly_nothing_below_its_shortest_interval():
     """Normal on the log scale with SD s: both ends have the same density iff their z sum to -2 s."""
     fit = fit_of([0.0], [3.0], pr.Priors(pr.flat(), pr.half_normal(1e-9)), "OR")

@@ -26,6 +26,11 @@ PRIORS = [
     p.Priors(p.normal(0, 1), p.uniform(0, np.inf)),
     p.Priors(p.normal(0, 1), p.half_cauchy(0.5)),
     p.Priors(p.normal(0, 1), p.half_t(0.5, 4)),
+    p.Priors(p.flat(), p.log_t(-1.72, 1.295, 5)),
+    p.Priors(p.flat(), p.root_inverse_gamma(1.14, 0.08)),
+    p.Priors(p.flat(), p.uniform_shrinkage(PAIR.sei)),
+    p.Priors(p.flat(), p.jeffreys(PAIR.sei)),
+    p.Priors(p.normal_mixture([0.4, 0.6], [0.61, 1.42]), p.du_mouchel(PAIR.sei)),
 ]
 LOGP_TOLERANCE = 1e-12  # relative: both sides are closed forms in double precision
 HALF_LOG_2 = {"half-t", "half-cauchy"}  # PyMC 6.4 has their log 2 in single precision: see test_priors

@@ -29,6 +29,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCK = (ROOT / "requirements.lock").read_text().splitlines()
 # Everything but NumPy; distributions and modules share these names but for netCDF4's capitals.
 HEAVY = {Requirement(text).name for text in PYPROJECT["project"]["dependencies"]} - {"lazy_loader", "numpy"}
+HEAVY |= {Requirement(text).name for text in PYPROJECT["project"]["optional-dependencies"]["excel"]}
 HEAVY |= {"netCDF4", "pytensor"}
 
 

@@ -5,12 +5,12 @@ import math
 
 import pytest
 
-from bayespip.measures import MEASURES
+from bayespip.measures import MEASURES, Measure
 from bayespip.prior_sets import TOPICS, default_priors
 
 PIP_TOPICS = ("Common Mental Disorders", "Developmental, Psychosocial and Learning Problems")
 # Names of the measures in the file of published priors
-IN_FILE = {"SMD": "SMD", "OR": "logOR", "RR": "logRR", "RD": "RD"}
+IN_FILE = {"SMD": "SMD", "OR": "logOR", "RR": "logRR", "RD": "RD", "PETO": "logOR"}
 
 
 @pytest.fixture(scope="module")
@@ -70,18 +70,64 @@ def test_scales_on_smd_are_those_on_log_odds_ratios_times_root_three_over_pi():
     assert {s.mu for s in smd} == {"flat", "N(0, 1.55²)"}
 
 
-def test_log_risk_ratios_keep_the_scales_of_log_odds_ratios():
-    assert [s.priors for s in default_priors("RR", topics=())] == [s.priors for s in default_priors("OR", topics=())]
+GENERIC_RATIO = Measure("Rate ratio", "Rate ratio", (), log=True)
+NO_SCALE = ("MD", "PR", "COR", "ZCOR", Measure("GEN", "Generic effect", (), log=False))
+
+
+@pytest.mark.parametrize("measure", ["RR", "PETO", "HR", "ROM", GENERIC_RATIO], ids=str)
+def test_other_log_ratios_keep_the_scales_of_log_odds_ratios(measure):
+    weak = [s.priors for s in default_priors(measure, topics=()) if s.kind == "weakly informative"]
+    assert weak == [s.priors for s in default_priors("OR", topics=())]
+    assert len(weak) == 8
+
+
+@pytest.mark.parametrize("measure", ["ROM", GENERIC_RATIO], ids=str)
+def test_ratios_without_published_priors_have_the_weak_ones_only(measure):
+    assert default_priors(measure, topics=tuple(TOPICS)) == default_priors(measure, topics=())
+
+
+def test_peto_odds_ratios_use_the_pairs_of_odds_ratios_and_say_so():
+    odds, peto = (default_priors(m, topics=PIP_TOPICS) for m in ("OR", "PETO"))
+    assert [s.priors.name for s in peto] == [s.priors.name for s in odds]
+    for one, other in zip(odds, peto, strict=True):
+        for axis in ("mu", "tau"):
+            of_odds, of_peto = getattr(one.priors, axis), getattr(other.priors, axis)
+            assert (of_odds.family, of_odds.parameters) == (of_peto.family, of_peto.parameters)
+            borrowed = "Bartos" in of_odds.source
+            assert of_peto.source == of_odds.source + (", of odds ratios" if borrowed else "")
+
+
+@pytest.mark.parametrize("topics", [(), ("Cochrane",), PIP_TOPICS, tuple(TOPICS)])
+def test_hazard_ratios_have_the_pool_of_all_reviews_once_whatever_the_topic(published, topics):
+    pairs = [s.priors for s in default_priors("HR", topics=topics) if s.kind == "empirical pair"]
+    assert len(pairs) == bool(topics)
+    (row,) = published["bartos2021_2023_cochrane_topics"]["tables"]["logHR"].values()
+    for pair in pairs:
+        assert pair.mu.parameters == (row["mu"]["location"], row["mu"]["scale"], row["mu"]["df"])
+        assert pair.tau.parameters == (row["tau"]["shape"], row["tau"]["scale"])
+        assert pair.tau.quantile([0.5, 0.95]) == pytest.approx(
+            [row["tau"]["tau_median"], row["tau"]["tau_q95"]], abs=5e-5
+        )
+        assert pair.tau.source.endswith(", Cochrane")
+
+
+@pytest.mark.parametrize("measure", NO_SCALE, ids=str)
+def test_what_has_no_known_scale_has_flat_priors(measure):
+    (only,) = default_priors(measure, topics=tuple(TOPICS))
+    assert (only.mu, only.tau) == ("flat", "uniform (improper)")
+    assert not only.priors.mu.proper
+    assert not only.priors.tau.proper
+
+
+def test_a_measure_of_a_file_does_not_take_the_priors_of_one_whose_name_it_bears():
+    # A file may call a difference on its own scale "SMD", or a logarithm "RD".
+    (only,) = default_priors(Measure("SMD", "SMD", (), log=False))
+    assert only.tau == "uniform (improper)"
+    assert {s.kind for s in default_priors(Measure("RD", "RD", (), log=True))} == {"weakly informative"}
 
 
 def test_risk_differences_have_the_published_priors_only():
     assert {s.kind for s in default_priors("RD")} == {"empirical pair", "hybrid"}
-
-
-def test_mean_differences_have_no_scale_of_their_own():
-    (only,) = default_priors("MD")
-    assert not only.priors.mu.proper
-    assert not only.priors.tau.proper
 
 
 @pytest.mark.parametrize("measure", IN_FILE)
@@ -113,5 +159,5 @@ def test_an_unknown_topic_is_refused_with_the_choices():
 
 
 def test_an_unknown_measure_is_refused_with_the_choices():
-    with pytest.raises(ValueError, match="measure must be one of RR, OR, RD, MD, SMD; got 'HR'"):
-        default_priors("HR")
+    with pytest.raises(ValueError, match=r"measure must be one of RR, OR, PETO, .*; got 'IRR'\."):
+        default_priors("IRR")

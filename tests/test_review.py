@@ -89,7 +89,7 @@ def test_reported_takes_text_and_the_measures_name():
     [
         ({"estimate": 0.5}, "estimate must be text"),
         ({"tau2": "large"}, "tau2 must be a number as printed"),
-        ({"measure": "HR"}, "measure must be one of RR, OR, RD, MD, SMD; got 'HR'"),
+        ({"measure": "IRR"}, "measure must be one of RR, OR, PETO, HR, RD, MD, SMD, ROM, PR, COR, ZCOR; got 'IRR'"),
         ({"claim": "yes"}, "claim must be one of significant, not significant or None; got 'yes'"),
         ({"favours": "up"}, "favours must be one of higher, lower or None; got 'up'"),
     ],

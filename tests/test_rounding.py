@@ -57,6 +57,20 @@ def test_all_19_published_results_have_a_polygon() -> None:
         assert agrees(reported, *found.centre)
 
 
+def test_correlations_are_rounded_on_the_scale_of_fishers_z_and_sizes_of_any_unit_are_kept() -> None:
+    correlation = Reported(measure="ZCOR", estimate="0.50", ci_lower="0.31", ci_upper="0.65")
+    vertices = printed_range(correlation, 1).vertices
+    assert all(agrees(correlation, m, s, EDGE) for m, s in vertices)
+    assert vertices[:, 0].min() >= np.arctanh(0.495) - EDGE
+    assert vertices[:, 0].max() <= np.arctanh(0.505) + EDGE
+    # 1.00 may be anything up to 1, of which z is infinite: the limit binds on one side only.
+    assert (
+        len(printed_range(Reported(measure="ZCOR", estimate="0.99", ci_lower="0.90", ci_upper="1.00"), 1).vertices) >= 3
+    )
+    costs = Reported(measure="MD", estimate="2500000", ci_lower="1500000", ci_upper="3500000")
+    assert agrees(costs, *printed_range(costs, 1).centre)
+
+
 def test_the_naive_point_is_outside_for_10_of_the_13_risk_ratios() -> None:
     ratios = [r for r in PUBLISHED.values() if r.measure.name == "RR"]
     outside = [r for r in ratios if not agrees(r, *naive(r))]
