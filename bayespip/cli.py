@@ -35,6 +35,9 @@ def reanalyse(  # noqa: PLR0917  (Typer passes them by name)
     source: Annotated[str, typer.Argument(help="A review's file (.rm5, .csv, .zip), or the name of a bundled review.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     only: Annotated[list[str] | None, typer.Option(help="Id of an analysis; repeat for more.")] = None,
+    topic: Annotated[
+        list[str] | None, typer.Option(help="Cochrane topic of the published priors; repeat for more.")
+    ] = None,
     bounds: Annotated[bool, typer.Option(help="Bounds over the study data consistent with results.")] = True,
     pymc: Annotated[bool, typer.Option(help="Sample with PyMC as well, as a cross-check.")] = True,
     pooling: Annotated[str, typer.Option(help="Mean about which printed Qs are taken: IV or MH.")] = "IV",
@@ -55,6 +58,7 @@ def reanalyse(  # noqa: PLR0917  (Typer passes them by name)
             result = pool_again(
                 review,
                 analyses=only or None,
+                topics=topic or None,
                 level=level,
                 pooling=pooling,
                 with_bounds=bounds,
@@ -88,8 +92,8 @@ def audit(source: Annotated[str, typer.Argument(help="A review's file, or the na
     """Check what a review published against itself."""
     with _errors():
         review = _review(source)
-        from bayespip.audit_tables import show_audit
         from bayespip.auditing import audit as check
+        from bayespip.auditing.tables import show_audit
 
         findings = check(review)
     show_audit(review, findings)

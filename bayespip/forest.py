@@ -168,8 +168,9 @@ def note(found: pd.DataFrame, drawn: Sequence[Panel]) -> tuple[str, ...]:
         sentences.append("HN(s): half-normal of scale s.")
     topics = {short: "all topics" if topic == POOLED_TOPIC else topic for topic, short in TOPICS.items()}
     pairs = [f"{short}, {topic}" for short, topic in topics.items() if any(f"Bartos {short}" in x for x in labels)]
-    if pairs:
-        sentences.append(f"Bartos: published pair of priors on μ and τ ({'; '.join(pairs)}).")
+    if any("Bartos " in label for label in labels):
+        named = f" ({'; '.join(pairs)})" if pairs else ""
+        sentences.append(f"Bartos: published pair of priors on μ and τ{named}.")
     if any(panel.is_cut for panel in drawn):
         sentences.append("Arrowheads: the interval, or its bound, goes on beyond the axis.")
     silent = found[found["value_of"] == NOT_PUBLISHED]

@@ -7,13 +7,12 @@ are the ones derived for log odds ratios, kept as they are.
 
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from bayespip.measures import MEASURES, Measure, as_measure
+from bayespip.prior_entries import table
 from bayespip.priors import (
     Prior,
     Priors,
@@ -45,6 +44,7 @@ BARTOS = {
 # A Peto odds ratio estimates an odds ratio: the pairs of that serve, and their source says so.
 _EMPIRICAL_OF = {"PETO": "OR"}
 POOLED_TOPIC = "Cochrane"
+# Short names in tables; other topics go by their own.
 TOPICS = {
     "Common Mental Disorders": "CMD",
     "Developmental, Psychosocial and Learning Problems": "DPLP",
@@ -98,8 +98,8 @@ def default_priors(
         those of SMD times `sd`. For the rest (MD without sd, PR, COR, ZCOR, differences in a file's own unit) no
         scale is known: the flat priors on mu and tau that need none (they want three studies).
     topics
-        Cochrane topics of the published empirical priors; "Cochrane" is the pool of all, and serves, once, for
-        topics of which a measure has no prior (HR has the pool only).
+        Cochrane topics of the published empirical priors (``priors.catalogue`` lists them); "Cochrane" is the pool
+        of all, and serves, once, for topics of which a measure has no prior (HR has the pool only).
     sd
         Standard deviation of the outcome, in its unit; for MD only.
 
@@ -115,9 +115,10 @@ def default_priors(
     measure = as_measure(measure)
     if sd is not None and not 0 < sd < math.inf:
         raise ValueError(f"sd must be positive and finite; got {sd!r}.")
-    unknown = [t for t in topics if t not in TOPICS]
+    known = list(dict.fromkeys(row["topic"] for row in table("bartos")))
+    unknown = [t for t in topics if t not in known]
     if unknown:
-        raise ValueError(f"topics must be among {'; '.join(TOPICS)}; got {'; '.join(map(repr, unknown))}.")
+        raise ValueError(f"topics must be among {'; '.join(known)}; got {'; '.join(map(repr, unknown))}.")
     unit = _unit(measure, sd)
     mus, taus, pairs = _weak_mu(unit), _weak_tau(unit), _empirical(measure, unit, topics)
     if not taus and not pairs:
@@ -184,8 +185,7 @@ def _empirical(measure: Measure, unit: _Unit | None, topics: Sequence[str]) -> l
         return []
     of_smd = unit is not None and bool(unit.label)
     name = "SMD" if of_smd else _EMPIRICAL_OF.get(measure.name, measure.name)
-    table = (files("bayespip.data") / "bartos_priors.csv").read_text(encoding="utf-8").splitlines()
-    rows = {row["topic"]: row for row in csv.DictReader(table) if row["measure"] == name}
+    rows = {row["topic"]: row for row in table("bartos") if row["measure"] == name and row["tau_family"]}
     found = dict.fromkeys(topic if topic in rows else POOLED_TOPIC for topic in topics) if rows else {}
     note = "" if name == measure.name else f", of {MEASURES[name].label.lower()}s"
     if unit is not None and of_smd:
@@ -197,7 +197,7 @@ def _empirical(measure: Measure, unit: _Unit | None, topics: Sequence[str]) -> l
 def _pair(row: Mapping[str, str], sd: float, label: str, source: str) -> tuple[_Named, _Named]:
     location, scale, df = (float(row[c]) for c in ("mu_location", "mu_scale", "mu_df"))
     location, scale = location * sd, scale * sd
-    name, first = f"Bartos {TOPICS[row['topic']]}{label}", float(row["tau_first"])
+    name, first = f"Bartos {TOPICS.get(row['topic'], row['topic'])}{label}", float(row["tau_first"])
     if row["tau_family"] == "half-normal":
         tau = half_normal(first * sd, source)
     else:

@@ -17,11 +17,11 @@ from rich.console import Console
 from scipy import special, stats
 
 import bayespip as bp
-from bayespip.audit_heterogeneity import least_q, tau2_shares
-from bayespip.audit_intervals import box, corners
-from bayespip.audit_tables import show_audit
-from bayespip.audit_wording import CERTAINTIES, between
 from bayespip.auditing import audit, audit_reported
+from bayespip.auditing.heterogeneity import least_q, tau2_shares
+from bayespip.auditing.intervals import box, corners
+from bayespip.auditing.tables import show_audit
+from bayespip.auditing.wording import CERTAINTIES, between
 from bayespip.bounds import sample
 from bayespip.catalogue import load_stated
 from bayespip.consistent import consistent_studies

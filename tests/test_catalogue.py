@@ -16,9 +16,8 @@ DATA = Path(__file__).parents[1] / "bayespip" / "data"
 SHARED = Path(__file__).parents[2] / "shared" / "review"
 
 CODEBOOKS = {name: tomllib.loads((DATA / f"{name}.toml").read_text(encoding="utf-8")) for name in REVIEWS}
-PRIORS = tomllib.loads((DATA / "priors.toml").read_text(encoding="utf-8"))
 PUBLISHED = tomllib.loads((DATA / "published_priors.toml").read_text(encoding="utf-8"))  # test_prior_catalogue.py
-TABLES = [table for codebook in (*CODEBOOKS.values(), PRIORS) for table in codebook["tables"].values()]
+TABLES = [table for codebook in CODEBOOKS.values() for table in codebook["tables"].values()]
 
 
 def read(path):
@@ -29,7 +28,7 @@ def read(path):
 def test_every_file_has_a_codebook_and_every_codebook_is_listed():
     tables = [*TABLES, *PUBLISHED["tables"].values()]
     assert sorted(p.name for p in DATA.glob("*.csv")) == sorted(table["file"] for table in tables)
-    assert sorted(p.stem for p in DATA.glob("*.toml")) == sorted([*REVIEWS, "priors", "published_priors"])
+    assert sorted(p.stem for p in DATA.glob("*.toml")) == sorted([*REVIEWS, "published_priors"])
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table["file"])

@@ -1,8 +1,6 @@
 """The catalogue of published priors: names, selection, quantiles, and what is in doubt."""
 
-import csv
 import math
-from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -61,14 +59,6 @@ def test_medical_areas_are_told_apart_for_topics_that_are_real():
     assert area["Breast Cancer"] == {"cancer"}
     assert area["Colorectal"] == {"cancer", "other"}
     assert area["Cochrane"] == {"any"}
-
-
-def test_the_default_priors_of_a_re_analysis_are_in_the_catalogue():
-    for row in csv.DictReader((files("bayespip.data") / "bartos_priors.csv").read_text("utf-8").splitlines()):
-        (found,) = (r for r in table("bartos") if (r["measure"], r["topic"]) == (row["measure"], row["topic"]))
-        for column in ("mu_location", "mu_scale", "mu_df", "tau_first", "tau_second"):
-            assert (float(row[column]) if row[column] else None) == (float(found[column]) if found[column] else None)
-        assert row["tau_family"] == found["tau_family"]
 
 
 def test_quantiles_of_tau_are_those_of_the_published_densities_of_its_square():

@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
 from bayespip.measures import MEASURES, Measure
@@ -143,6 +144,33 @@ def test_empirical_pairs_are_the_published_ones(published, measure, topic):
     assert pair.tau.quantile([0.5, 0.95]) == pytest.approx([tau["tau_median"], tau["tau_q95"]], abs=5e-5)
     assert topic in pair.tau.source
     assert topic in pair.mu.source
+
+
+def test_every_cochrane_topic_can_be_named_and_one_without_a_pair_has_that_of_all_reviews():
+    (pair,) = (s for s in default_priors("SMD", topics=("Back and Neck",)) if s.kind == "empirical pair")
+    assert (pair.tau, pair.priors.tau.parameters) == ("Bartos Back and Neck", (1.75, 0.57))
+    (pair,) = (s for s in default_priors("OR", topics=("Childhood Cancer",)) if s.kind == "empirical pair")
+    assert pair.tau == "Bartos Cochrane"
+
+
+@pytest.mark.parametrize("sd", [0.02, 4.0, 250.0])
+def test_priors_on_mean_differences_are_those_of_smd_times_the_standard_deviation(sd):
+    of_smd, of_md = default_priors("SMD", topics=PIP_TOPICS), default_priors("MD", topics=PIP_TOPICS, sd=sd)
+    at = np.linspace(0.01, 3, 7)
+    for smd, md in zip(of_smd, of_md, strict=True):
+        assert md.kind == smd.kind
+        assert "SD" in md.tau
+        for one, other in ((smd.priors.mu, md.priors.mu), (smd.priors.tau, md.priors.tau)):
+            assert one.family == other.family
+            if one.proper:
+                assert np.allclose(other.logpdf(at * sd) + np.log(sd), one.logpdf(at), rtol=1e-11)
+                assert f"standard deviation {sd:.4g}" in other.source
+
+
+@pytest.mark.parametrize("sd", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_standard_deviation_must_be_positive_and_finite(sd):
+    with pytest.raises(ValueError, match="sd must be positive and finite"):
+        default_priors("MD", sd=sd)
 
 
 def test_friedes_scales_are_the_published_ones(published):

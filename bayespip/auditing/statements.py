@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from scipy import special
 
-from bayespip.audit_heterogeneity import df_of, least_q, q_ranges
-from bayespip.audit_wording import Finding, upwards
+from bayespip.auditing.heterogeneity import df_of, least_q, q_ranges
+from bayespip.auditing.wording import Finding, upwards
 from bayespip.catalogue import STATED
 from bayespip.trials import control_trials
 from bayespip.variances import trial_sizes

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bayespip.audit_counts import arms, counts
-from bayespip.audit_heterogeneity import heterogeneity
-from bayespip.audit_intervals import impossible_numbers, interval, p_and_claim
-from bayespip.audit_statements import check_stated, statements
-from bayespip.audit_wording import Finding
+from bayespip.auditing.counts import arms, counts
+from bayespip.auditing.heterogeneity import heterogeneity
+from bayespip.auditing.intervals import impossible_numbers, interval, p_and_claim
+from bayespip.auditing.statements import check_stated, statements
+from bayespip.auditing.wording import Finding
 from bayespip.catalogue import REVIEWS, load_review, load_stated
 from bayespip.review import Review
 
@@ -39,7 +39,7 @@ def audit(review: Review, stated: pd.DataFrame | None = None) -> pd.DataFrame:
     -------
     DataFrame
         One row a finding: analysis ("" for the review as a whole), check, printed, implied, how_sure ("impossible",
-        "inconsistent", "unusual"; see ``audit_wording.Finding``), sentence. Analyses in the review's order, then the
+        "inconsistent", "unusual"; see ``wording.Finding``), sentence. Analyses in the review's order, then the
         review as a whole. No row: nothing found, which is no proof that the numbers are right.
 
     Raises

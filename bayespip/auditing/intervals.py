@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy import special
 
-from bayespip.audit_wording import Finding, between, p_limits
+from bayespip.auditing.wording import Finding, between, p_limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy import special
 
-from bayespip.audit_intervals import box, corners
-from bayespip.audit_wording import Finding, between, p_limits, upwards
+from bayespip.auditing.intervals import box, corners
+from bayespip.auditing.wording import Finding, between, p_limits, upwards
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from bayespip.audit_wording import Finding
+from bayespip.auditing.wording import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bayespip.audit_wording import CERTAINTIES
+from bayespip.auditing.wording import CERTAINTIES
 from bayespip.wording import count
 
 if TYPE_CHECKING:
