@@ -15,6 +15,14 @@ from .priors import Priors
 from .readers import ReadError, read_review, read_table
 from .reanalysis import Reanalysis, reanalyse
 from .review import Analysis, Reported, Review
+from .sensitivity import (
+    conclusion_matrix,
+    power_scaling,
+    prior_grid,
+    tau_evidence,
+    tipping_point,
+    tipping_range,
+)
 from .settings import Settings
 
 __all__ = [
@@ -41,6 +49,7 @@ __all__ = [
     "average",
     "combine_arms",
     "compare",
+    "conclusion_matrix",
     "consistent_studies",
     "decisions",
     "effect_sizes",
@@ -48,12 +57,17 @@ __all__ = [
     "frequentist_fit",
     "list_reviews",
     "load_review",
+    "power_scaling",
+    "prior_grid",
     "priors",
     "pymc_fit",
     "read_review",
     "read_table",
     "reanalyse",
     "split_control",
+    "tau_evidence",
+    "tipping_point",
+    "tipping_range",
 ]
 
 __version__: str

@@ -81,7 +81,8 @@ class LeftOut:
 def pooled_results(review: Review) -> tuple[Analysis, ...]:
     """The review's analyses, those that pool subgroups without a total over them as one analysis a subgroup.
 
-    A subgroup's id is its analysis's with the subgroup's number: "4.1.2".
+    A subgroup's id is its analysis's with the subgroup's number, "4.1.2"; where the file gives one number to several
+    subgroups, with its place among them.
     """
     return tuple(part for analysis in review for part in _parts(analysis))
 
@@ -92,13 +93,16 @@ def _parts(analysis: Analysis) -> Iterator[Analysis]:
         yield analysis
         return
     stored = analysis.stored
-    for subgroup in analysis.subgroups:
+    numbers = [s.number for s in analysis.subgroups]
+    if len(set(numbers)) < len(numbers):
+        numbers = list(range(1, len(numbers) + 1))
+    for number, subgroup in zip(numbers, analysis.subgroups, strict=True):
         rows = analysis.rows(subgroup.name).assign(subgroup="", in_total=True)
         own = None if stored is None else stored[stored["subgroup"] == subgroup.name].assign(subgroup="")
         total = replace(settings, totals="total")
         yield replace(
             analysis,
-            id=f"{analysis.id}.{subgroup.number}",
+            id=f"{analysis.id}.{number}",
             outcome=f"{analysis.outcome}: {subgroup.name}",
             studies=rows,
             settings=total,
@@ -153,14 +157,16 @@ def _with_studies(analysis: Analysis) -> Case:
         rows = analysis.rows()
         effects = effect_sizes(rows, measure)
         return Case(analysis, effects.k, effects, None, (), _standard_deviation(rows, measure))
-    if settings.totals != "total":
-        raise ValueError("the review does not pool it.")
     if measure is None:
         raise ValueError(f"data of the type {settings.data_type!r} are not pooled.")
     rows = analysis.rows()
+    if rows.empty:
+        raise ValueError("it holds no studies.")
+    if settings.totals != "total":
+        raise ValueError("the review does not pool it.")
     pooled = pool(rows, settings, measure)
     if pooled is None:
-        raise ValueError("no study is estimable.")
+        raise ValueError(f"no study is estimable: {', '.join(rows['study'])}.")
     sd = _standard_deviation(rows[rows["study"].isin(pooled.effects.study)], measure)
     assumptions = tuple(_taken_for_granted(analysis, pooled.excluded))
     return Case(analysis, pooled.effects.k, pooled.effects, None, assumptions, sd)

@@ -110,7 +110,7 @@ def priors(  # noqa: PLR0917  (Typer passes them by name)
     everything: Annotated[bool, typer.Option("--all", help="The whole catalogue.")] = False,
 ) -> None:
     """Published priors on heterogeneity and effect: what each means, its source, what is in doubt."""
-    from bayespip.prior_tables import show_priors
+    from bayespip.priors.tables import show_priors
 
     with _errors():
         show_priors(

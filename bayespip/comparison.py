@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bayespip.bounds import Bounds
     from bayespip.cases import Case
     from bayespip.measures import Measure
-    from bayespip.prior_sets import PriorSet
+    from bayespip.priors.sets import PriorSet
     from bayespip.review import Analysis
 
 NOT_POOLED = "not pooled"

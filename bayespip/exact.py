@@ -21,7 +21,7 @@ from bayespip.fits import Estimate
 from bayespip.marginals import MixtureMarginal, TauMarginal
 from bayespip.posterior import Posterior, given_tau, mu_prior_components, posterior
 from bayespip.priors import Priors, normal
-from bayespip.prior_scales import require_measure
+from bayespip.priors.scales import require_measure
 from bayespip.propriety import moment_exists, require_proper_posterior
 
 if TYPE_CHECKING:

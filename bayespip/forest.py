@@ -9,7 +9,7 @@ import numpy as np
 
 from bayespip.comparison import NOT_POOLED
 from bayespip.measures import MEASURES, Measure
-from bayespip.prior_sets import POOLED_TOPIC, TOPICS
+from bayespip.priors.sets import POOLED_TOPIC, TOPICS
 from bayespip.quantities import Frequentist
 from bayespip.reanalysis import EXACT
 

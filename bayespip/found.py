@@ -83,7 +83,7 @@ def _stored(found: Sequence[Finding]) -> Iterator[str]:
         some = [f for f in claimed if f not in every and f not in none]
         stand = [f for f in claimed if f.headline.excludes_null]
         yield (
-            f"On the same side the central interval of mu excludes it too under every prior for {_listed(every)}; under "
+            f"On the same side the central interval of mu excludes it under every prior for {_listed(every)}; under "
             f"some for {_listed(some, verdicts=True)}; under none for {_listed(none)}. With Cochrane's current default "
             f"(REML, HKSJ floored at 1) the interval excludes no effect for {len(stand)} of these {len(claimed)}."
         )

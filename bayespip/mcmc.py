@@ -12,7 +12,7 @@ import numpy as np
 
 from bayespip.diagnostics import ConvergenceError, diagnose
 from bayespip.fits import Estimate
-from bayespip.prior_scales import require_measure
+from bayespip.priors.scales import require_measure
 from bayespip.propriety import require_proper_posterior
 from bayespip.sampling import Settings, sample, structure
 

@@ -8,7 +8,7 @@ consistent with them.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -22,11 +22,12 @@ from bayespip.cases import Case, LeftOut, cases, pooled_results
 from bayespip.comparison import EXTREMES, Values, as_frame, extremes_of, published_row, rows_of
 from bayespip.conditional import admissible, conditional
 from bayespip.exact import exact_fit
-from bayespip.prior_sets import POOLED_TOPIC, PriorSet, default_priors
+from bayespip.priors.sets import POOLED_TOPIC, PriorSet, default_priors
 from bayespip.propriety import require_proper_posterior
 from bayespip.provenance import versions
 from bayespip.quantities import PARAMETERS, Bayesian, Frequentist
 from bayespip.reproduction import reproduce
+from bayespip.sensitivity.robustness import sentences, tipping_frame, tipping_points
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,6 +77,11 @@ class Reanalysis:
         One row an analysis and sentence.
     priors
         One row a measure and prior: axis ("mu" or "tau"), the name in the table, density and source.
+    tipping
+        Where each conclusion tips: one row an analysis, number of studies and question; columns as in
+        ``sensitivity.robustness.TIPPING``.
+    sentences
+        What becomes of each claim: one row an analysis and number of studies.
     reproduction
         The results that the review's file stores, computed again as RevMan does (``Review.reproduce``); empty where
         none are stored.
@@ -91,14 +97,16 @@ class Reanalysis:
     extremes: pd.DataFrame
     assumptions: pd.DataFrame
     priors: pd.DataFrame
+    tipping: pd.DataFrame
+    sentences: pd.DataFrame
     reproduction: pd.DataFrame
     settings: dict[str, Any]
 
     def save(self, folder: str | Path) -> Path:
         """Write the tables, posterior.nc, summary.md and the figure.
 
-        Tables: comparison.csv and .parquet, assumptions.csv, checks.csv, extremes.csv, reproduction.csv. Files are
-        written beside the
+        Tables: comparison.csv and .parquet, tipping.csv, assumptions.csv, checks.csv, extremes.csv, reproduction.csv.
+        Files are written beside the
         folder's others under a temporary name and moved into place when all are whole, so that an error leaves
         earlier results as they were.
         """
@@ -127,7 +135,7 @@ def reanalyse(
     review
         From ``load_review`` or ``read_review``.
     priors
-        Priors for all analyses; the defaults for each measure if None (``prior_sets.default_priors``).
+        Priors for all analyses; the defaults for each measure if None (``priors.sets.default_priors``).
     analyses
         Ids of the analyses wanted, as ``pooled_results`` numbers them ("4.1" is all of its subgroups); all if None.
     topics
@@ -159,16 +167,16 @@ def reanalyse(
     todo, sets, improper = _with_priors(fittable, priors, topics or review.topics or (POOLED_TOPIC,))
     reasons = {out.analysis.id: out.reason for out in (*left, *improper)}
     if not todo:
-        names = ", ".join(a.id for a in chosen)
-        why = "; ".join(f"{i}: {reason}" for i, reason in reasons.items())
-        why = why or f"neither study data nor a published result for {names}."
-        raise ValueError(f"nothing to pool in {review.id}: {why}")
+        raise ValueError(f"nothing to pool in {review.id}: {_why_nothing(chosen, reasons)}.")
     report = progress or (lambda stage, done, total: None)
     values = _each("posteriors", lambda i: _values(todo[i], sets[i], level, seed), len(todo), report)
     trees, checks = _sample(todo, sets, level, seed, report) if with_pymc else ({}, {})
     if with_bounds and any(case.family for case in todo):
         found = _each("bounds", lambda i: _with_bounds(todo[i], sets[i], values[i], level, seed), len(todo), report)
         values = list(found)
+    tips = _each(
+        "tipping points", lambda i: tipping_points(todo[i], level=level, with_bounds=with_bounds), len(todo), report
+    )
     rows: list[dict[str, Any]] = []
     for analysis in chosen:
         if analysis.reported is not None or analysis.studies is None or analysis.id in reasons:
@@ -182,10 +190,11 @@ def reanalyse(
     settings = {"level": level, "seed": seed, "pooling": pooling, "bounds": with_bounds, "pymc": with_pymc}
     ids = None if analyses is None else tuple(a.id for a in chosen)
     settings |= {"analyses": ids, "versions": versions()}
+    table = as_frame(rows)
     return Reanalysis(
         review,
         chosen,
-        as_frame(rows),
+        table,
         trees,
         _checks_frame(todo, sets, checks),
         pd.DataFrame(
@@ -194,6 +203,8 @@ def reanalyse(
         ),
         pd.DataFrame(assumed, columns=["analysis", "k", "assumption"]),
         _priors_frame(todo, sets),
+        tipping_frame(todo, tips),
+        sentences(todo, tips, table),
         reproduce(review),
         settings,
     )
@@ -210,6 +221,18 @@ def _chosen(review: Review, analyses: Sequence[str] | None) -> tuple[Analysis, .
         got = ", ".join(map(repr, unknown)) or "none"
         raise ValueError(f"analyses must be among {', '.join(dict.fromkeys(known))}; got {got}.")
     return found
+
+
+def _why_nothing(chosen: Sequence[Analysis], reasons: Mapping[str, str]) -> str:
+    """Each reason once, with the analyses that have it."""
+    by: dict[str, list[str]] = {}
+    for analysis, reason in reasons.items():
+        by.setdefault(reason.rstrip("."), []).append(analysis)
+    why = [f"{', '.join(ids)}: {reason}" for reason, ids in by.items()]
+    silent = ", ".join(a.id for a in chosen if a.id not in reasons)
+    if silent:
+        why.append(f"neither study data nor a published result for {silent}")
+    return "; ".join(why) or "it holds no analyses"
 
 
 def _with_priors(

@@ -302,7 +302,7 @@ class Review:
     external
         Earlier and later evidence on the same question; or None.
     topics
-        Cochrane topics whose published priors are plausible here (``prior_sets.TOPICS``); empty: all of Cochrane.
+        Cochrane topics whose published priors are plausible here (``priors.sets.TOPICS``); empty: all of Cochrane.
     notes
         What was met while a file was read, as sentences: repaired text, impossible years, values not understood.
 

@@ -22,6 +22,7 @@ _NAMES = (
     "checks.csv",
     "extremes.csv",
     "reproduction.csv",
+    "tipping.csv",
 )
 
 
@@ -63,6 +64,7 @@ def save(result: Reanalysis, folder: str | Path) -> Path:
         result.table.to_csv(draft / "comparison.csv", index=False)
         result.table.to_parquet(draft / "comparison.parquet", index=False)
         result.assumptions.to_csv(draft / "assumptions.csv", index=False)
+        result.tipping.to_csv(draft / "tipping.csv", index=False)
         if len(result.checks):
             result.checks.to_csv(draft / "checks.csv", index=False)
         if len(result.extremes):

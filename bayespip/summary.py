@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from bayespip.agreement import LIMIT
@@ -11,6 +12,7 @@ from bayespip.findings import HEADLINE, ONE_DATA_SET, agreement, findings, not_p
 from bayespip.found import paragraph
 from bayespip.reanalysis import DEPENDENCE
 from bayespip.reproduction import DIFFERS, NOT_STORED, tally
+from bayespip.sensitivity.matrix import RULE, RULE_OF_FAMILIES, conclusion_matrix
 from bayespip.wording import UNDEFINED, count, estimate, interval, probabilities, probability, spread
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ def summary(result: Reanalysis) -> str:
         _reproduced(result.reproduction),
         ("## What is found", paragraph(found)),
         _first_tables(found),
+        _robustness(result, from_published=from_published),
         (f"> {DEPENDENCE}",) if len(found) > 1 else (),
         ("## How to read this", _HOW_TO_READ, *([_FROM_PUBLISHED] if from_published else [])),
         ("## Outcome by outcome", *(block for f in found for block in _outcome(f))),
@@ -74,7 +77,9 @@ def summary(result: Reanalysis) -> str:
         _priors(result.priors),
         _settings(result),
     )
-    return "\n\n".join(block for section in sections for block in section) + "\n"
+    text = "\n\n".join(block for section in sections for block in section) + "\n"
+    # Names come from files: no tag but our line break reaches a page made of this.
+    return re.sub(r"<(?!br>)(?=[A-Za-z/!?])", "&lt;", text)
 
 
 def _title(result: Reanalysis, found: Sequence[Finding]) -> Iterator[str]:
@@ -117,6 +122,25 @@ def _first_tables(found: Sequence[Finding]) -> Iterator[str]:
             row += [_mu(f, line) for line in (f.headline, *f.front)]
             rows.append(row + ([_verdicts(f)] if claims else []))
         yield _markdown(heads + (["claim holds"] if claims else []), rows)
+
+
+def _robustness(result: Reanalysis, *, from_published: bool) -> Iterator[str]:
+    """The conclusion matrix, a table a measure, and a sentence an outcome."""
+    matrix = conclusion_matrix(result.table)
+    yield "## What each analysis concludes"
+    yield f"{RULE} *Arm* stands for *favours arm*.{f' {RULE_OF_FAMILIES}' if from_published else ''}"
+    for measure, part in matrix.groupby(level="measure", sort=False):
+        used = part.loc[:, (part != "").any()]
+        ids = [f"{a} (k = {k})" if list(used.index.get_level_values(0)).count(a) > 1 else a for a, *_, k in used.index]
+        rows = [[str(name), *(str(cell).removeprefix("favours ") for cell in used[name])] for name in used]
+        yield f"**{measure}**"
+        yield _markdown(["", *ids], rows)
+    yield (
+        "In a sentence, outcome by outcome; scales are on the model scale. *Tau's half-normal scale* is beside a flat "
+        "mu; *a sceptical normal prior on mu* has mean zero, beside a half-normal prior on tau that tipping.csv names."
+    )
+    labels = (f.label for f in findings(result))
+    yield _bullets(f"**{label}**: {text}." for label, text in zip(labels, result.sentences["sentence"], strict=True))
 
 
 def _outcome(f: Finding) -> Iterator[str]:
@@ -200,8 +224,12 @@ def _reproduced(reproduction: pd.DataFrame) -> Iterator[str]:
     if reproduction.empty:
         return
     yield "## The original, reproduced"
+    found = tally(reproduction)
+    if not found.results:
+        yield "The file stores no results to compare with; reproduction.csv has what RevMan computes of its study data."
+        return
     yield (
-        f"**{tally(reproduction)}.** Every total, subgroup and test for subgroup differences that the file stores was "
+        f"**{found}.** Every total, subgroup and test for subgroup differences that the file stores was "
         "computed again from its study data, as RevMan does; reproduction.csv has every quantity."
     )
     effects = reproduction[reproduction["quantity"] == "effect"]
@@ -307,4 +335,4 @@ def _bullets(sentences: Iterable[str]) -> str:
 
 def _markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(str(cell).replace("|", r"\|") for cell in line) + " |" for line in lines)

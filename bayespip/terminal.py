@@ -40,7 +40,7 @@ def show(result: Reanalysis) -> None:
     wide = Console(width=1000)
     needed = max(Measurement.get(wide, wide.options, table).maximum for table in (*tables, together))
     screen = console(needed)
-    screen.print(Text(result.review.title, style="bold"), *_reproduced(result), *_legend(result, found), sep="\n")
+    screen.print(*_reproduced(result), Text(result.review.title, style="bold"), *_legend(result, found), sep="\n")
     for finding, table in zip(shown, tables, strict=True):
         screen.print(*_heading(finding), table, sep="\n")
     screen.print("", Text("All outcomes", style="bold"), together, "", *_closing(result, found), sep="\n")
@@ -162,6 +162,9 @@ def _legend(result: Reanalysis, found: Sequence[Finding]) -> Iterator[Text]:
 
 
 def _closing(result: Reanalysis, found: Sequence[Finding]) -> Iterator[Text]:
+    for f, text in zip(found, result.sentences["sentence"], strict=True):
+        yield Text.assemble((f.label, "bold"), f": {text}.")
+    yield Text("Scales are on the model scale. The matrix of conclusions stands in summary.md.\n")
     if any(f.claimed for f in found):
         yield Text("Claim holds: number of priors by whether the interval excludes no effect on the published side.")
     yield Text(

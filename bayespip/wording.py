@@ -35,7 +35,7 @@ def number(x: float, null: float = 0.0) -> str:
     if x == 0 or math.isinf(x):
         return f"{x + 0.0:g}"
     size = abs(x)
-    if size >= 1e6 or (null == 1 and not 1e-3 <= size < 1e4):
+    if size >= 1e6 or size < 10.0**-_MOST_DECIMALS or (null == 1 and not 1e-3 <= size < 1e4):
         mantissa, exponent = f"{x:.1e}".split("e")
         return f"{mantissa}e{int(exponent)}"
     decimals = 0 if size >= 100 else 1 if size >= 10 else 2

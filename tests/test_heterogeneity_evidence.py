@@ -13,7 +13,7 @@ from scipy import stats
 
 import bayespip as bp
 from bayespip import priors as pr
-from bayespip.heterogeneity_evidence import ESTIMATORS, divergence, relative_likelihood, tau_evidence
+from bayespip.sensitivity.evidence import ESTIMATORS, divergence, relative_likelihood, tau_evidence
 
 TWO = bp.EffectSizes(["a", "b"], [0.3, 1.4], [0.35, 0.5], "OR")
 FOUR = bp.EffectSizes(list("abcd"), [0.1, -0.4, 0.9, 0.2], [0.2, 0.3, 0.25, 0.5], "OR")
@@ -171,3 +171,5 @@ def test_bad_arguments_are_named():
         tau_evidence(TWO, [HALF_NORMAL, HALF_NORMAL])
     with pytest.raises(ValueError, match="taus must be finite and at least 0; got -1"):
         tau_evidence(TWO, [HALF_NORMAL], taus=[0.1, -1])
+    with pytest.raises(ValueError, match="derived for SMD, not for OR"):
+        tau_evidence(TWO, [bp.Priors(pr.flat(), pr.published("bartos2021/SMD/cochrane/tau"))])

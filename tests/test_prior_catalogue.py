@@ -8,8 +8,8 @@ from scipy import stats
 
 import bayespip
 from bayespip import priors as pr
-from bayespip.prior_catalogue import select
-from bayespip.prior_entries import codebook, entries, table
+from bayespip.priors.entries import codebook, entries, table
+from bayespip.priors.lookup import select
 
 FOUR_PLACES = 5.01e-5
 # How many of each: 80 cells and the marginal; 72 cells, the marginal and 3 alternatives in two readings

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from bayespip import priors as pr
-from bayespip.prior_entries import codebook, table
+from bayespip.priors.entries import codebook, table
 
 # Names of the measures in the source file
 MEASURE = {"SMD": "SMD", "logOR": "OR", "logRR": "RR", "RD": "RD", "logHR": "HR"}

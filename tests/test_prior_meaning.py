@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from bayespip import priors as pr
-from bayespip.prior_meaning import figure, meaning_of
+from bayespip.priors.meaning import figure, meaning_of
 
 HALF_NORMAL = pr.half_normal(0.5)
 

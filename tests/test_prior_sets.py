@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bayespip.measures import MEASURES, Measure
-from bayespip.prior_sets import TOPICS, default_priors
+from bayespip.priors.sets import TOPICS, default_priors
 
 PIP_TOPICS = ("Common Mental Disorders", "Developmental, Psychosocial and Learning Problems")
 # Names of the measures in the file of published priors

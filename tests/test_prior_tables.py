@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from bayespip.prior_catalogue import select
-from bayespip.prior_entries import entries
-from bayespip.prior_tables import show_priors
+from bayespip.priors.entries import entries
+from bayespip.priors.lookup import select
+from bayespip.priors.tables import show_priors
 
 
 def shown(capsys, monkeypatch, *description, **options):

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import rm5_files
 
 import bayespip as bp
 from bayespip.wording import estimate, spread
@@ -53,7 +54,12 @@ def test_the_table_is_what_the_package_computes():
     assert printed == list(lines(result.table))
 
 
-def test_the_example_runs():
+def test_the_example_runs(tmp_path, monkeypatch):
+    data = [rm5_files.row("DICH", study, EVENTS_1=n) for study, n in (("STD-A", "3"), ("STD-B", "4"))]
+    outcomes = (rm5_files.outcome("DICH", *data, no=no) for no in (1, 2))
+    (tmp_path / "CD010534.rm5").write_text(rm5_files.review(*outcomes), encoding="utf-8")
+    (tmp_path / "mine.csv").write_text("study,ai,n1i,ci,n2i\nA,3,20,5,21\nB,4,22,9,25\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
     assert blocks
     for block in blocks:

@@ -248,7 +248,8 @@ def test_the_level_is_that_of_every_computed_interval():
 def test_progress_is_reported_from_nothing_to_all():
     seen = []
     bp.reanalyse(bp.load_review("bcg"), TWO[:1], with_pymc=False, progress=lambda *step: seen.append(step))
-    assert seen == [("posteriors", 0, 1), ("posteriors", 1, 1)]  # no bounds: there are study data
+    stages = ("posteriors", "tipping points")  # no bounds: there are study data
+    assert seen == [(stage, done, 1) for stage in stages for done in (0, 1)]
 
 
 def test_an_improper_posterior_is_refused_and_the_analysis_named():

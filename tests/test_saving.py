@@ -12,7 +12,7 @@ from reanalyses import published, sampled, study_data
 from bayespip.saving import writable
 
 ALWAYS = {
-    *("assumptions.csv", "comparison.csv", "comparison.parquet", "summary.md"),
+    *("assumptions.csv", "comparison.csv", "comparison.parquet", "summary.md", "tipping.csv"),
     *("comparison.png", "comparison.svg"),
 }
 

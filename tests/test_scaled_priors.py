@@ -10,7 +10,7 @@ from scipy import integrate
 
 import bayespip as bp
 from bayespip import priors as pr
-from bayespip.scaled_priors import CONFLICT, DOMINATES, NONE, power_scaled, power_scaling
+from bayespip.sensitivity.scaled_priors import CONFLICT, DOMINATES, NONE, power_scaled, power_scaling
 
 EFFECTS = bp.EffectSizes(list("abc"), [0.3, 1.4, 0.6], [0.35, 0.5, 0.3], "OR")
 AT = np.array([0.05, 0.3, 1.0, 2.5])

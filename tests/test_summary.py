@@ -20,6 +20,7 @@ SECTIONS = [
     "What is found",
     "Risk ratio",
     "Standardised mean difference",
+    "What each analysis concludes",
     "How to read this",
     "Outcome by outcome",
     "Not published",
@@ -202,7 +203,7 @@ def test_the_first_table_has_both_axes():
     ]
     heading = next(line for line in summary(result).splitlines() if line.startswith("| outcome | published"))
     assert "tau HN(0.5)<br>mu flat | tau HN(0.5)<br>mu N(0, 2.82²) | tau Bartos CMD<br>mu Bartos CMD" in heading
-    assert "members" not in summary(result).split("## How to read")[0]
+    assert "members" not in summary(result).split("## What each analysis concludes")[0]
 
 
 def test_assumptions_of_all_stand_once_and_others_with_their_outcomes(text):

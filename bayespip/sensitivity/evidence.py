@@ -19,7 +19,8 @@ import numpy as np
 from bayespip.exact import exact_fit
 from bayespip.heterogeneity import TAU2_METHODS, pooled_mean, q_profile, tau2_estimate
 from bayespip.posterior import given_tau, mu_prior_components
-from bayespip.prior_sets import default_priors
+from bayespip.priors.scales import require_measure
+from bayespip.priors.sets import default_priors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -111,7 +112,7 @@ def tau_evidence(
     Raises
     ------
     ValueError
-        If two priors have one label, or a tau is negative or not finite.
+        If two priors have one label, one was derived for another measure, or a tau is negative or not finite.
     """
     chosen = _default(effects) if priors is None else list(priors)
     labels = [p.label for p in chosen]
@@ -119,6 +120,8 @@ def tau_evidence(
         raise ValueError(f"priors must have different names; got {', '.join(labels)}.")
     fits: dict[str, ExactFit | str] = {}
     for p in chosen:
+        for prior in (p.mu, p.tau):
+            require_measure(prior, effects.measure)
         try:
             fits[p.label] = exact_fit(effects, p, level=level)
         except ValueError as error:

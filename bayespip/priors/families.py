@@ -1,7 +1,7 @@
 """The families of priors: each declared once, for both engines.
 
 The SciPy distribution serves the exact engine and the PyMC variable the sampler; a test holds the two together.
-Densities that either lacks are in ``prior_distributions``.
+Densities that either lacks are in ``priors.distributions``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bayespip.prior_distributions import (
+from bayespip.priors.distributions import (
     HalfT,
     LogT,
     NormalMixture,

@@ -15,8 +15,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from bayespip import prior_from_data
-from bayespip.prior_types import Prior
+from bayespip.priors.from_data import du_mouchel, jeffreys, uniform_i2, uniform_shrinkage
+from bayespip.priors.types import Prior
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,10 +89,10 @@ class Entry:
 
 
 _FROM_DATA = {
-    "uniform-shrinkage": prior_from_data.uniform_shrinkage,
-    "dumouchel": prior_from_data.du_mouchel,
-    "uniform-i2": prior_from_data.uniform_i2,
-    "jeffreys": prior_from_data.jeffreys,
+    "uniform-shrinkage": uniform_shrinkage,
+    "dumouchel": du_mouchel,
+    "uniform-i2": uniform_i2,
+    "jeffreys": jeffreys,
 }
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayespip.prior_types import GivenDensity, Prior
+from bayespip.priors.types import GivenDensity, Prior
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

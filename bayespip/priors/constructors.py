@@ -1,6 +1,6 @@
-"""Priors on the average effect mu and on the between-study standard deviation tau.
+"""The families of priors by name, each argument checked.
 
-A prior is a family (``prior_families``), its parameters and a source. All priors are on the model scale: log
+A prior is a family (``priors.families``), its parameters and a source. All priors are on the model scale: log
 for ratios. Scales are standard deviations, not variances.
 """
 
@@ -12,11 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayespip.prior_catalogue import catalogue, empirical, published
-from bayespip.prior_families import FAMILIES, Family
-from bayespip.prior_from_data import du_mouchel, jeffreys, uniform_i2, uniform_shrinkage
-from bayespip.prior_scales import converted, require_measure
-from bayespip.prior_types import GivenDensity, Prior, Priors
+from bayespip.priors.families import FAMILIES
+from bayespip.priors.types import GivenDensity, Prior
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,35 +21,22 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
-    "FAMILIES",
-    "Family",
-    "Prior",
-    "Priors",
-    "catalogue",
-    "converted",
     "density",
-    "du_mouchel",
-    "empirical",
     "exponential",
     "flat",
     "half_cauchy",
     "half_normal",
     "half_t",
     "inverse_gamma",
-    "jeffreys",
     "log_normal",
     "log_t",
     "lomax",
     "normal",
     "normal_mixture",
-    "published",
-    "require_measure",
     "root_inverse_gamma",
     "student_t",
     "truncated_student_t",
     "uniform",
-    "uniform_i2",
-    "uniform_shrinkage",
 ]
 
 

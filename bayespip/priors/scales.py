@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bayespip.measures import Measure
-    from bayespip.prior_types import Prior
+    from bayespip.priors.types import Prior
 
 __all__ = ["converted", "require_measure"]
 

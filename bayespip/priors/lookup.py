@@ -7,8 +7,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from bayespip.measures import MEASURES
-from bayespip.prior_entries import codebook, entries
-from bayespip.prior_meaning import meaning_of
+from bayespip.priors.entries import codebook, entries
+from bayespip.priors.meaning import meaning_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from bayespip.measures import Measure
-    from bayespip.prior_entries import Entry
-    from bayespip.prior_types import Prior
+    from bayespip.priors.entries import Entry
+    from bayespip.priors.types import Prior
 
 __all__ = ["catalogue", "empirical", "published", "select"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayespip.prior_families import FAMILIES
+from bayespip.priors.families import FAMILIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,7 +159,7 @@ class Prior:
             For tau its median and 95% interval, and how far apart the true effects of studies then are; for mu
             the median and 95% interval of the average effect, on the display scale.
         """
-        from bayespip.prior_meaning import meaning
+        from bayespip.priors.meaning import meaning
 
         return meaning(self, measure)
 

@@ -9,15 +9,15 @@ from rich.table import Table
 from rich.text import Text
 
 from bayespip.measures import MEASURES
-from bayespip.prior_catalogue import select
-from bayespip.prior_entries import codebook, entries
-from bayespip.prior_meaning import figure, meaning_of
+from bayespip.priors.entries import codebook, entries
+from bayespip.priors.lookup import select
+from bayespip.priors.meaning import figure, meaning_of
 from bayespip.terminal import console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bayespip.prior_entries import Entry
+    from bayespip.priors.entries import Entry
 
 __all__ = ["overview", "priors_table", "show_priors"]
 

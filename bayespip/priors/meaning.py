@@ -12,7 +12,7 @@ from bayespip.measures import Measure, as_measure
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bayespip.prior_types import Prior
+    from bayespip.priors.types import Prior
 
 __all__ = ["Meaning", "meaning", "meaning_of"]
 

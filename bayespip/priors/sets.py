@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bayespip.measures import MEASURES, Measure, as_measure
-from bayespip.prior_entries import table
 from bayespip.priors import (
     Prior,
     Priors,
@@ -24,6 +23,7 @@ from bayespip.priors import (
     student_t,
     uniform,
 )
+from bayespip.priors.entries import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
