@@ -174,3 +174,27 @@ def test_the_command_line_starts_without_the_engines():
     code = f"import sys, bayespip.cli; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_audit_of_the_bundled_review_prints_its_contradictions(run):
+    shown = run("audit", "pip")
+    assert shown.exit_code == 0, shown.output
+    assert "It repeats the chi-squared, 3.71." in " ".join(shown.stdout.split())
+    assert "randomised 846; those of the 8 trials add up to 905" in " ".join(shown.stdout.split())
+
+
+def test_published_priors_are_listed_and_a_wrong_topic_is_named(run):
+    shown = run("priors", "--measure", "SMD", "--topic", "Common Mental Disorders", "--paper", "Bartos")
+    assert shown.exit_code == 0, shown.output
+    assert "inverse-gamma(1.62, 0.45)" in shown.stdout
+    assert "Bartos F" in shown.stdout
+    wrong = run("priors", "--measure", "SMD", "--topic", "Astrology")
+    assert wrong.exit_code == 1
+    assert "Astrology" in wrong.output
+
+
+def test_a_topic_puts_its_priors_on_the_axis(run, tmp_path):
+    shown = run("reanalyse", "bcg", "--out", tmp_path, "--no-pymc", "--topic", "Infectious Diseases")
+    assert shown.exit_code == 0, shown.output
+    assert "Bartos Infectious Diseases" in shown.stdout
+    assert "Bartos Cochrane" not in shown.stdout
