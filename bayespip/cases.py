@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bayespip.arm_formulas import has_empty_cell
 from bayespip.consistent import BASIS, Family, consistent_studies
 from bayespip.effects import EffectSizes, effect_sizes
-from bayespip.measures import CONTINUOUS
+from bayespip.measures import BINARY, CONTINUOUS
 from bayespip.pooling import pool
 from bayespip.readers.results import reported_of
 from bayespip.trials import control_trials, largest_arm
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
 
     from bayespip.measures import Measure
     from bayespip.review import Analysis, Review
+    from bayespip.settings import Settings
 
 # For a result whose number of studies was not published: the design allows either.
 UNSTATED_K = (1, 2)
+USUAL_LEVEL = 0.95  # of intervals, where nothing is said of another
 
 
 @dataclass(frozen=True)
@@ -167,9 +170,9 @@ def _with_studies(analysis: Analysis) -> Case:
     pooled = pool(rows, settings, measure)
     if pooled is None:
         raise ValueError(f"no study is estimable: {', '.join(rows['study'])}.")
-    sd = _standard_deviation(rows[rows["study"].isin(pooled.effects.study)], measure)
-    assumptions = tuple(_taken_for_granted(analysis, pooled.excluded))
-    return Case(analysis, pooled.effects.k, pooled.effects, None, assumptions, sd)
+    used = rows[rows["study"].isin(pooled.effects.study)]
+    assumptions = (*_about_pooling(used, settings, measure), *_about_rows(analysis, pooled.excluded))
+    return Case(analysis, pooled.effects.k, pooled.effects, None, assumptions, _standard_deviation(used, measure))
 
 
 def _standard_deviation(rows: pd.DataFrame, measure: Measure) -> float | None:
@@ -181,7 +184,25 @@ def _standard_deviation(rows: pd.DataFrame, measure: Measure) -> float | None:
     return math.sqrt(float(sum(x.sum() for x in squares)) / df) if df > 0 else None
 
 
-def _taken_for_granted(analysis: Analysis, excluded: Sequence[str]) -> Iterator[str]:
+def _about_pooling(rows: pd.DataFrame, settings: Settings, measure: Measure) -> Iterator[str]:
+    """How the effects of a file's studies are computed, and what of it differs from the review, as sentences."""
+    if settings.swap_events:
+        yield "Events and non-events change places before anything is computed, as the review's settings say."
+    if settings.method == "MH" and len(rows) > 1:
+        yield (
+            "The review pools by Mantel-Haenszel; here every study enters with its own effect and standard error, "
+            "which need not give the stored result to the last digit."
+        )
+    if settings.data_type == "dichotomous" and measure.name != "PETO":
+        empty = has_empty_cell({name: rows[name].to_numpy(dtype=float) for name in BINARY})
+        if empty.any():
+            where = "all four cells" if measure.log else "all four cells in the variance"
+            yield f"0.5 is added to {where} of studies with an empty one: {', '.join(rows['study'][empty])}."
+    if settings.level_total != USUAL_LEVEL:
+        yield f"The stored interval, and so the claim, is of {100 * settings.level_total:g}%."
+
+
+def _about_rows(analysis: Analysis, excluded: Sequence[str]) -> Iterator[str]:
     """What was done with the rows of a file, as sentences."""
     studies = analysis.studies
     assert studies is not None  # noqa: S101  (the caller's branch)
@@ -196,8 +217,6 @@ def _taken_for_granted(analysis: Analysis, excluded: Sequence[str]) -> Iterator[
     only = list(dict.fromkeys(studies["study"][~studies["in_total"]]))
     if only:
         yield f"Entered in a subgroup only, and so not in the total: {', '.join(map(str, only))}."
-    if analysis.settings is not None and analysis.settings.swap_events:
-        yield "Events and non-events change places before anything is computed, as the review's settings say."
 
 
 def _published(analysis: Analysis, trials: pd.DataFrame | None, pooling: str) -> list[Case]:

@@ -26,6 +26,7 @@ Row = Mapping[Hashable, Any]  # of the table, by column
 HEADLINE = "REML, HKSJ floored"
 VERDICTS = ("in all members", "in some members", "in no member")
 ONE_DATA_SET = ("yes", "no")
+_USUAL_LEVEL = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +104,8 @@ class Finding:
         if r is None:
             return "none"
         point, lower, upper = (printed(x, self.null) for x in (r.estimate, r.ci_lower, r.ci_upper))
-        return f"{point} ({lower} to {upper})"
+        level = "" if r.level == _USUAL_LEVEL else f", {100 * r.level:g}% interval"
+        return f"{point} ({lower} to {upper}{level})"
 
     @property
     def k_source(self) -> str:

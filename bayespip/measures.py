@@ -104,11 +104,13 @@ class Measure:
 
     def display(self, x: ArrayLike) -> NDArray[np.float64]:
         """Model scale to display scale: exp for ratios, tanh for Fisher's z, otherwise unchanged."""
-        return self._scale.display(np.asarray(x, dtype=float))
+        with np.errstate(over="ignore"):  # a log ratio above 709 is infinite
+            return self._scale.display(np.asarray(x, dtype=float))
 
     def model(self, x: ArrayLike) -> NDArray[np.float64]:
         """Display scale to model scale: log for ratios, artanh for Fisher's z, otherwise unchanged."""
-        return self._scale.model(np.asarray(x, dtype=float))
+        with np.errstate(divide="ignore", invalid="ignore"):  # a ratio of zero or below, as some files print
+            return self._scale.model(np.asarray(x, dtype=float))
 
     def log_slope(self, x: ArrayLike) -> NDArray[np.float64]:
         """Log of the derivative of `display` at `x` on the model scale: what densities change by."""

@@ -164,12 +164,15 @@ def reanalyse(
         raise ValueError(f"level must lie in (0, 1); got {level!r}.")
     chosen = _chosen(review, analyses)
     fittable, left = cases(review.id, chosen, review.studies, pooling=pooling)
-    todo, sets, improper = _with_priors(fittable, priors, topics or review.topics or (POOLED_TOPIC,))
+    fitted, its_priors, improper = _with_priors(fittable, priors, topics or review.topics or (POOLED_TOPIC,))
     reasons = {out.analysis.id: out.reason for out in (*left, *improper)}
-    if not todo:
-        raise ValueError(f"nothing to pool in {review.id}: {_why_nothing(chosen, reasons)}.")
+    _require_some(fitted, review, chosen, reasons)
     report = progress or (lambda stage, done, total: None)
-    values = _each("posteriors", lambda i: _values(todo[i], sets[i], level, seed), len(todo), report)
+    outcomes = _each("posteriors", lambda i: _values(fitted[i], its_priors[i], level, seed), len(fitted), report)
+    reasons |= {out.analysis.id: out.reason for out in outcomes if isinstance(out, LeftOut)}
+    kept = [i for i, out in enumerate(outcomes) if not isinstance(out, LeftOut)]
+    todo, sets, values = [fitted[i] for i in kept], [its_priors[i] for i in kept], [outcomes[i] for i in kept]
+    _require_some(todo, review, chosen, reasons)
     trees, checks = _sample(todo, sets, level, seed, report) if with_pymc else ({}, {})
     if with_bounds and any(case.family for case in todo):
         found = _each("bounds", lambda i: _with_bounds(todo[i], sets[i], values[i], level, seed), len(todo), report)
@@ -223,6 +226,11 @@ def _chosen(review: Review, analyses: Sequence[str] | None) -> tuple[Analysis, .
     return found
 
 
+def _require_some(todo: Sequence[Case], review: Review, chosen: Sequence[Analysis], reasons: Mapping[str, str]) -> None:
+    if not todo:
+        raise ValueError(f"nothing to pool in {review.id}: {_why_nothing(chosen, reasons)}.")
+
+
 def _why_nothing(chosen: Sequence[Analysis], reasons: Mapping[str, str]) -> str:
     """Each reason once, with the analyses that have it."""
     by: dict[str, list[str]] = {}
@@ -257,7 +265,7 @@ def _with_priors(
 
 def _prior_sets(case: Case, given: Sequence[Priors | PriorSet] | None, topics: Sequence[str]) -> tuple[PriorSet, ...]:
     if given is None:
-        return default_priors(case.measure, topics=topics, sd=case.sd)
+        return default_priors(case.measure, topics=topics, sd=case.sd, sei=case.effects.sei)
     sets = tuple(p if isinstance(p, PriorSet) else PriorSet(p, str(p.mu), str(p.tau), "given") for p in given)
     labels = [s.priors.label for s in sets]
     if not sets or len(set(labels)) < len(labels):
@@ -277,8 +285,18 @@ def _each(stage: str, work: Callable[[int], Any], count: int, report: Progress) 
     return results
 
 
-def _values(case: Case, sets: Sequence[PriorSet], level: float, seed: int) -> list[Values]:
-    """Values of one case without bounds: frequentist methods, then the exact engine under each prior."""
+def _values(case: Case, sets: Sequence[PriorSet], level: float, seed: int) -> list[Values] | LeftOut:
+    """Values of one case without bounds; of study data that no engine can pool, the reason: the others go on."""
+    try:
+        return _computed(case, sets, level, seed)
+    except (ValueError, ArithmeticError) as error:
+        if case.family is not None:
+            raise
+        return LeftOut(case.analysis, f"its posterior cannot be computed: {error}")
+
+
+def _computed(case: Case, sets: Sequence[PriorSet], level: float, seed: int) -> list[Values]:
+    """Frequentist methods, then the exact engine under each prior."""
     yi, vi = case.effects.yi[None], case.effects.vi[None]
     of = "study data" if case.family is None else "equal-variance member"
     found = [Values(m.name, m.quantities(yi, vi)[0], of) for m in _frequentist(level)]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bayespip.findings import Finding, Line
     from bayespip.reanalysis import Reanalysis
 
+_MOST_DIFFERENCES = 20  # that the terminal lists; reproduction.csv has all
 _MOST_TABLES = 25  # outcomes of which the terminal shows every prior; of more, summary.md does
 _SHORT = {"in all members": "all", "in some members": "some", "in no member": "no", "no claim": ""}
 
@@ -52,11 +53,13 @@ def _reproduced(result: Reanalysis) -> Iterator[Text]:
         differing = result.reproduction[result.reproduction["verdict"] == DIFFERS]
         style = "bold red" if len(differing) else "bold"
         yield Text(f"{tally(result.reproduction)}.", style=style)
-        for row in differing.itertuples():
+        for row in differing.head(_MOST_DIFFERENCES).itertuples():
             where = f"{row.analysis} {row.subgroup}".strip()
             yield Text(
                 f"{where}, {row.quantity}: stored {row.stored:.8g}, recomputed {row.recomputed:.8g}; {row.reason}"
             )
+        if len(differing) > _MOST_DIFFERENCES:
+            yield Text(f"{len(differing) - _MOST_DIFFERENCES} more differ; reproduction.csv has them.")
 
 
 def outcome(finding: Finding) -> Table:

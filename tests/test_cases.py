@@ -114,11 +114,36 @@ def test_what_is_taken_for_granted_is_said():
     assert recovery.assumptions == ("Not estimable, and so left out: Trial C 2003.",)
     twice = rows("dichotomous", [*COUNTS[:2], COUNTS[3]])
     twice["study"] = ["Trial A 2001", "Trial A 2001", "Trial D 2004"]
-    case = one(dichotomous(twice))
+    case = one(dichotomous(twice, method="IV"))
     assert case.effects.study == ("Trial A 2001", "Trial A 2001 [2]", "Trial D 2004")
     assert case.assumptions == (
         "Every row counts as an independent study, also where one trial has several: Trial A 2001.",
     )
+
+
+EMPTY = [(0, 20, 3, 21), *COUNTS[:2]]
+HALF = "0.5 is added to all four cells of studies with an empty one: Trial A 2001."
+HALF_IN_VARIANCE = HALF.replace("cells", "cells in the variance")
+OWN_EFFECTS = (
+    "The review pools by Mantel-Haenszel; here every study enters with its own effect and standard error, which need "
+    "not give the stored result to the last digit."
+)
+
+
+@pytest.mark.parametrize(
+    ("measure", "method", "level", "sentences"),
+    [
+        ("RR", "IV", 0.95, [HALF]),
+        ("RD", "IV", 0.95, [HALF_IN_VARIANCE]),
+        ("PETO", "Peto", 0.95, []),
+        ("PETO", "Peto", 0.99, ["The stored interval, and so the claim, is of 99%."]),
+        ("OR", "MH", 0.95, [OWN_EFFECTS, HALF]),
+    ],
+)
+def test_how_effects_are_computed_is_said(measure, method, level, sentences):
+    settings = replace(DICHOTOMOUS, method=method, level_total=level)
+    case = one(analysis(1, "o", MEASURES[measure], rows("dichotomous", EMPTY), settings))
+    assert list(case.assumptions) == sentences
 
 
 def test_the_sd_of_mean_differences_is_that_within_the_arms():

@@ -173,6 +173,16 @@ def test_a_standard_deviation_must_be_positive_and_finite(sd):
         default_priors("MD", sd=sd)
 
 
+@pytest.mark.parametrize("k", [1, 2, 3, 7])
+def test_without_a_unit_priors_take_their_scale_from_the_standard_errors(k):
+    sei = np.linspace(0.2, 3.0, k)
+    sets = default_priors("MD", sei=sei)
+    assert [s.tau for s in sets] == ["uniform shrinkage", "DuMouchel", "uniform (improper)"][: 3 if k > 2 else 2]
+    assert {s.mu for s in sets} == {"flat"}
+    for one, other in zip(sets[:2], default_priors("MD", sei=1000 * sei), strict=False):
+        assert np.allclose(other.priors.tau.quantile([0.1, 0.9]), 1000 * one.priors.tau.quantile([0.1, 0.9]))
+
+
 def test_friedes_scales_are_the_published_ones(published):
     said = next(r for r in published["weakly_informative"] if r["who"].startswith("Friede"))
     for scale in (0.5, 1.0):

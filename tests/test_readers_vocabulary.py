@@ -111,6 +111,17 @@ def test_the_reported_total():
     assert (one.q, one.df, one.i2, one.p_q) == (None, None, None, None)
 
 
+@pytest.mark.parametrize(
+    ("lower", "upper", "claim"),
+    [
+        ("0.62", "0.89", "significant"), ("1.01", "3", "significant"), ("0.62", "1.2", "not significant"),
+        ("1", "3", "not significant"), ("3", "0.2", None),
+    ],
+)  # fmt: skip
+def test_the_claim_is_what_the_interval_says(lower, upper, claim):
+    assert reported(lower=lower, upper=upper).claim == claim
+
+
 def test_no_total_is_invented():
     assert reported(estimable="NO") is None
     assert reported(effect="") is None

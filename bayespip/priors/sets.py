@@ -11,6 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bayespip.measures import MEASURES, Measure, as_measure
 from bayespip.priors import (
     Prior,
@@ -24,9 +26,12 @@ from bayespip.priors import (
     uniform,
 )
 from bayespip.priors.entries import table
+from bayespip.priors.from_data import du_mouchel, uniform_shrinkage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import ArrayLike
 
 __all__ = ["POOLED_TOPIC", "TOPICS", "PriorSet", "default_priors"]
 
@@ -51,6 +56,7 @@ TOPICS = {
     POOLED_TOPIC: "Cochrane",
 }
 _SMD_FACTOR = math.sqrt(3) / math.pi
+_ENOUGH_FOR_FLAT = 3  # studies, for a flat mu beside the improper uniform tau (propriety.py)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,11 @@ class _Unit:
 
 
 def default_priors(
-    measure: str | Measure, *, topics: Sequence[str] = (POOLED_TOPIC,), sd: float | None = None
+    measure: str | Measure,
+    *,
+    topics: Sequence[str] = (POOLED_TOPIC,),
+    sd: float | None = None,
+    sei: ArrayLike | None = None,
 ) -> tuple[PriorSet, ...]:
     """The default priors for a measure.
 
@@ -96,12 +106,15 @@ def default_priors(
     measure
         Ratios and SMD have informed scales, of their own or those of log odds ratios; RD has published pairs; MD has
         those of SMD times `sd`. For the rest (MD without sd, PR, COR, ZCOR, differences in a file's own unit) no
-        scale is known: the flat priors on mu and tau that need none (they want three studies).
+        scale is known: a flat prior on mu beside priors on tau that take theirs from `sei`, uniform shrinkage and
+        DuMouchel's, and beside the improper uniform one, which wants three studies.
     topics
         Cochrane topics of the published empirical priors (``priors.catalogue`` lists them); "Cochrane" is the pool
         of all, and serves, once, for topics of which a measure has no prior (HR has the pool only).
     sd
         Standard deviation of the outcome, in its unit; for MD only.
+    sei
+        Standard errors of the studies, where no scale is known; without them the improper uniform alone is left.
 
     Returns
     -------
@@ -122,8 +135,7 @@ def default_priors(
     unit = _unit(measure, sd)
     mus, taus, pairs = _weak_mu(unit), _weak_tau(unit), _empirical(measure, unit, topics)
     if not taus and not pairs:
-        improper = uniform(0, math.inf, GELMAN)
-        return (_set(("flat", flat()), ("uniform (improper)", improper), "weakly informative"),)
+        return tuple(_set(("flat", flat()), tau, "weakly informative") for tau in _without_scale(sei))
     sets = [_set(mu, tau, "weakly informative") for mu in mus for tau in taus]
     for mu, tau in pairs:
         sets.append(_set(mu, tau, "empirical pair"))
@@ -177,6 +189,15 @@ def _unit(measure: Measure, sd: float | None) -> _Unit | None:
         note = f"; scale times sqrt(3)/pi for SMD, times the studies' standard deviation {sd:.4g}"
         return _Unit(_SMD_FACTOR, sd, " SD", note)
     return None
+
+
+def _without_scale(sei: ArrayLike | None) -> list[_Named]:
+    """Priors on tau that need no unit; the improper one only where it gives a posterior, or there is no other."""
+    improper = ("uniform (improper)", uniform(0, math.inf, GELMAN))
+    if sei is None:
+        return [improper]
+    of_data = [("uniform shrinkage", uniform_shrinkage(sei)), ("DuMouchel", du_mouchel(sei))]
+    return [*of_data, improper] if np.size(sei) >= _ENOUGH_FOR_FLAT else of_data
 
 
 def _empirical(measure: Measure, unit: _Unit | None, topics: Sequence[str]) -> list[tuple[_Named, _Named]]:

@@ -81,7 +81,7 @@ def reported_total(
     -----
     The heterogeneity of fewer than two studies, and tau2 of a fixed-effect analysis, are written as zeros by
     RevMan; they are no results and are left out. The claim is what the stored interval says: "significant" where it
-    excludes no effect.
+    excludes no effect; limits in the wrong order claim nothing.
     """
     if measure is None or settings.totals != "total" or texts.get("estimable", "YES").upper() != "YES":
         return None
@@ -90,7 +90,7 @@ def reported_total(
         return None
     n_e, n_c, df = (_count(texts, name) for name in ("n_e", "n_c", "df"))
     several = bool(df)
-    significant = not lower.value <= measure.null <= upper.value
+    claim = "not significant" if lower.value <= measure.null <= upper.value else "significant"
     return Reported(
         measure=measure,
         estimate=estimate,
@@ -106,7 +106,7 @@ def reported_total(
         tau2=_printed(texts, "tau2") if several and settings.model == "random" else None,
         i2=_printed(texts, "i2") if several else None,
         level=settings.level_total,
-        claim="significant" if significant else "not significant",
+        claim=claim if lower.value <= upper.value else None,
         favours=favours,
     )
 
