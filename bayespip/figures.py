@@ -6,6 +6,7 @@ in marker as well.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -138,7 +139,9 @@ def save_comparison(table: pd.DataFrame, folder: str | Path) -> None:
 
     target = Path(folder)
     # A salt of its own and no date: the same table gives the same SVG.
-    with _SETTINGS, style.context(["default", {"svg.hashsalt": "bayespip"}]):
+    with _SETTINGS, style.context(["default", {"svg.hashsalt": "bayespip"}]), warnings.catch_warnings():
+        # names in scripts that Matplotlib's font lacks show as boxes in the PNG, and are whole in the tables
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = _figure(table)
         figure.savefig(target / "comparison.png", format="png", dpi=300)
         figure.savefig(target / "comparison.svg", format="svg", metadata={"Date": None})
