@@ -1,4 +1,4 @@
-"""Re-analyses that several test modules look at, each computed once a session; nobody may change them."""
+"""Re-analyses that several test modules look at, each computed once a run; nobody may change them."""
 
 from functools import cache
 
