@@ -3,6 +3,7 @@ from .absolute import absolute_effect, absolute_table
 from .arms import adjust_clusters, combine_arms, split_control
 from .auditing import audit
 from .averaging import Averaged, average
+from .batches import exact_batch
 from .catalogue import list_reviews, load_review
 from .consistent import consistent_studies
 from .effects import EffectSizes, effect_sizes
@@ -53,6 +54,7 @@ __all__ = [
     "consistent_studies",
     "decisions",
     "effect_sizes",
+    "exact_batch",
     "exact_fit",
     "frequentist_fit",
     "list_reviews",

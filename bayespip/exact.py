@@ -22,7 +22,7 @@ from bayespip.marginals import MixtureMarginal, TauMarginal
 from bayespip.posterior import Posterior, given_tau, mu_prior_components, posterior
 from bayespip.priors import Priors, normal
 from bayespip.priors.scales import require_measure
-from bayespip.propriety import moment_exists, require_proper_posterior
+from bayespip.propriety import missing_moment, require_proper_posterior, resolvable_moments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ExactFit", "exact_fit"]
 
-# Where the integrand of a moment falls like tau^-(1 + this) or more slowly, the range of doubles does not
-# hold enough of it: exp(-0.1 LOG_TAU_MAX) is 1e-13.
-_SLOWEST_TAIL = 0.1
 _NO_WIDTH = 1e-150  # its square is still a double, and vanishes beside any sampling variance
 _NO_WEIGHT = 1e-18  # components lighter than this do not reach the last digit of a distribution function
 
@@ -64,8 +61,7 @@ def exact_fit(effects: EffectSizes, priors: Priors, *, level: float = 0.95) -> E
     for prior in (priors.mu, priors.tau):
         require_measure(prior, effects.measure)
     require_proper_posterior(effects.k, priors)
-    orders = [m for m in (1.0, 2.0) if moment_exists(effects.k, priors, m + _SLOWEST_TAIL, "tau")]
-    nodes = posterior(effects.yi[None], effects.vi[None], priors, moments=(0.0, *orders))
+    nodes = posterior(effects.yi[None], effects.vi[None], priors, moments=resolvable_moments(effects.k, priors))
     return ExactFit(effects, priors, level, nodes)
 
 
@@ -228,22 +224,17 @@ class ExactFit:
         self, name: str, weight: NDArray[np.float64], mean: NDArray[np.float64], variance: NDArray[np.float64]
     ) -> tuple[float, float, tuple[str, ...]]:
         """Mean and SD of a mixture, inf or nan with a note where they do not exist or cannot be had."""
-        k, priors = self.effects.k, self.priors
         average = float((weight * mean).sum())
-        for order, what in ((1, "mean"), (2, "SD")):
-            if name.startswith("theta[") or moment_exists(k, priors, order + _SLOWEST_TAIL, name):
-                continue
-            exists = moment_exists(k, priors, order, name)
+        missing = None if name.startswith("theta[") else missing_moment(self.effects.k, self.priors, name)
+        if missing:
+            order, value, exists = missing
             reason = (
                 "exists, but its integral converges too slowly for the range of doubles."
                 if exists
                 else "does not exist: its tail is too heavy for this k and prior."
             )
-            note = f"The posterior {what} of {name} {reason}"
-            # a mean that does not exist is infinite where only one tail is too heavy
-            infinite = not exists and (order == 2 or name == "tau")
-            value = math.inf if infinite else math.nan
-            return (value, math.nan, (note,)) if order == 1 else (average, value, (note,))
+            notes = (f"The posterior {'mean' if order == 1 else 'SD'} of {name} {reason}",)
+            return (value, math.nan, notes) if order == 1 else (average, value, notes)
         return average, math.sqrt(float((weight * (variance + (mean - average) ** 2)).sum())), ()
 
     def _typical_variance(self) -> float:

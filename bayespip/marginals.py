@@ -300,7 +300,8 @@ class TauMarginal(Marginal):
         rest = np.maximum(probabilities - self.mass_below, 0.0)
         above = np.exp(self._from_left.inverse(rest.reshape(1, -1))[0]).reshape(probabilities.shape)
         above = np.where(probabilities == 1, self.prior.upper_bound, above)
-        share = probabilities / self.mass_below if self.mass_below else np.zeros(probabilities.shape)
+        within = np.minimum(probabilities, self.mass_below)  # divided by a denormal, no more would be finite
+        share = within / self.mass_below if self.mass_below else np.zeros(probabilities.shape)
         if self._follows_prior:
             below = self.prior.quantile(np.minimum(share, 1.0) * self.prior.cdf(self._first))
         else:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _SQRT2 = math.sqrt(2.0)
 _SQRT2PI = math.sqrt(2.0 * math.pi)
-_STEPS = 200  # bisection alone needs about 60 from any bracket of doubles
+_STEPS = 2000  # bisection alone needs about 60 from a bracket of ordinary size, 1000 from one of exp(300)
 _LAST_DIGIT = 4e-16
 
 

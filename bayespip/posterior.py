@@ -123,11 +123,12 @@ def given_tau(
     yi: NDArray[np.float64], vi: NDArray[np.float64], tau: NDArray[np.float64], mu_prior: MuPrior
 ) -> GivenTau:
     """The model given tau: yi, vi of shape (B, k), tau of shape (N,); effects are centred first."""
-    return GivenTau(*_given_tau(yi, vi, tau, mu_prior))
+    return GivenTau(*given_tau_compiled(yi, vi, tau, mu_prior))
 
 
 @nb.njit(cache=True, nogil=True)
-def _given_tau(yi, vi, tau, mu_prior):  # type: ignore[no-untyped-def]
+def given_tau_compiled(yi, vi, tau, mu_prior):  # type: ignore[no-untyped-def]
+    """Arrays of ``given_tau``, for compiled callers."""
     location, precision, log_weight = mu_prior
     analyses, k = yi.shape
     components = max(precision.size, 1)

@@ -24,7 +24,7 @@ import numpy as np
 if TYPE_CHECKING:
     from bayespip.priors import Prior, Priors
 
-__all__ = ["moment_exists", "require_proper_posterior"]
+__all__ = ["missing_moment", "moment_exists", "require_proper_posterior", "resolvable_moments"]
 
 
 def require_proper_posterior(k: int, priors: Priors) -> None:
@@ -103,6 +103,32 @@ def moment_exists(k: int, priors: Priors, order: float, of: str) -> bool:
         return False
     return tails[of] - order > 1
 
+
+def resolvable_moments(k: int, priors: Priors) -> tuple[float, ...]:
+    """Orders 0, 1 and 2 of tau whose posterior expectations can be had in double precision."""
+    return 0.0, *(m for m in (1.0, 2.0) if moment_exists(k, priors, m + _SLOWEST_TAIL, "tau"))
+
+
+def missing_moment(k: int, priors: Priors, of: str) -> tuple[int, float, bool] | None:
+    """The first of mean and SD that cannot be had, of "mu", "tau" or "theta_new".
+
+    Returns
+    -------
+    None if both can; otherwise its order, 1 or 2, what stands for it (inf or nan), and whether it exists all the
+    same. Where the mean cannot be had, neither can the SD.
+    """
+    for order in (1, 2):
+        if not moment_exists(k, priors, order + _SLOWEST_TAIL, of):
+            exists = moment_exists(k, priors, order, of)
+            # a mean that does not exist is infinite where only one tail is too heavy
+            infinite = not exists and (order == 2 or of == "tau")
+            return order, math.inf if infinite else math.nan, exists
+    return None
+
+
+# Where the integrand of a moment falls like tau^-(1 + this) or more slowly, the range of doubles does not
+# hold enough of it: exp(-0.1 * 300) is 1e-13, and tau is at most exp(300).
+_SLOWEST_TAIL = 0.1
 
 _CHOOSE = "Choose a proper prior on tau such as half_normal(0.5)"
 

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 ORDER = 16
 NODES, WEIGHTS = legendre.leggauss(ORDER)
 # values at the nodes -> Legendre coefficients: c_j = (2 j + 1) / 2 sum_i w_i P_j(x_i) f_i
-_TO_COEFFICIENTS = (np.arange(ORDER) + 0.5)[:, None] * legendre.legvander(NODES, ORDER - 1).T * WEIGHTS
+TO_COEFFICIENTS = (np.arange(ORDER) + 0.5)[:, None] * legendre.legvander(NODES, ORDER - 1).T * WEIGHTS
 _AT_LEFT_END = (-1.0) ** np.arange(ORDER)  # P_j(-1); P_j(1) = 1
 # coefficients of f -> coefficients of its integral from -1
-_TO_INTEGRAL = legendre.legint(np.eye(ORDER), lbnd=-1, axis=0)
+TO_INTEGRAL = legendre.legint(np.eye(ORDER), lbnd=-1, axis=0)
 _SCAN = 0.5  # steps in log tau that no posterior of fewer than a thousand studies slips through
 _FINEST_SCAN = 1e-3  # a density that is nowhere positive at this step is taken to be zero everywhere
 _WIDEST_PANEL = 4.0  # exp(x) over it has a last Legendre coefficient of 1e-11
@@ -157,21 +157,43 @@ def _window(
 def _unresolved(
     edges: NDArray[np.float64], values: NDArray[np.float64], moments: tuple[float, ...], tolerance: float
 ) -> NDArray[np.bool_]:
-    half = np.diff(edges) / 2
-    x = panel_nodes(edges)
-    bad = np.zeros(half.size, dtype=bool)
-    for moment in moments:
-        shifted = values + moment * x
-        scaled = np.exp(shifted - shifted.max(axis=1, keepdims=True)).reshape(-1, half.size, ORDER)
-        coefficients = scaled @ _TO_COEFFICIENTS.T
-        total = (coefficients[..., 0] * 2 * half).sum(axis=1)
-        rest = np.abs(coefficients[..., -2:]).sum(axis=2) * half
-        # a jump between an edge and the nearest node shows only where the panels' polynomials meet
-        jump = np.abs(coefficients[:, :-1].sum(axis=2) - coefficients[:, 1:] @ _AT_LEFT_END)
-        jump = np.pad(jump, ((0, 0), (1, 1)))
-        hidden = np.maximum(jump[:, :-1], jump[:, 1:]) * (1 + NODES[0]) * half
-        bad |= (np.maximum(rest, hidden) > tolerance * total[:, None]).any(axis=0)
+    """Panels that some integrand or moment needs split."""
+    bad = np.zeros(edges.size - 1, dtype=bool)
+    for row in values:
+        for moment in moments:
+            _mark_unresolved(edges, row, moment, tolerance, bad)
     return bad
+
+
+@nb.njit(cache=True, nogil=True)
+def _mark_unresolved(edges, values, moment, tolerance, bad):  # type: ignore[no-untyped-def]
+    panels = edges.size - 1
+    half = (edges[1:] - edges[:-1]) / 2
+    largest = -np.inf
+    for p in range(panels):
+        for i in range(ORDER):
+            x = edges[p] + half[p] * (1 + NODES[i])
+            largest = max(largest, values[p * ORDER + i] + moment * x)
+    total, rest, left, right = 0.0, np.zeros(panels), np.zeros(panels), np.zeros(panels)
+    for p in range(panels):
+        coefficients = np.zeros(ORDER)
+        for i in range(ORDER):
+            x = edges[p] + half[p] * (1 + NODES[i])
+            scaled = math.exp(values[p * ORDER + i] + moment * x - largest)
+            for j in range(ORDER):
+                coefficients[j] += TO_COEFFICIENTS[j, i] * scaled
+        total += coefficients[0] * 2 * half[p]
+        rest[p] = (abs(coefficients[-1]) + abs(coefficients[-2])) * half[p]
+        left[p], right[p] = (coefficients * _AT_LEFT_END).sum(), coefficients.sum()
+    for p in range(panels):
+        # a jump between an edge and the nearest node shows only where the panels' polynomials meet
+        jump = 0.0
+        if p > 0:
+            jump = max(jump, abs(right[p - 1] - left[p]))
+        if p < panels - 1:
+            jump = max(jump, abs(right[p] - left[p + 1]))
+        hidden = jump * (1 + NODES[0]) * half[p]
+        bad[p] |= max(rest[p], hidden) > tolerance * total
 
 
 @dataclass(frozen=True)
@@ -205,7 +227,7 @@ def cumulative(edges: NDArray[np.float64], density: NDArray[np.float64]) -> Cumu
     """Integrals from the left of densities given at the panels' nodes, shape (B, P * ORDER)."""
     half = np.diff(edges) / 2
     by_panel = density.reshape(density.shape[0], half.size, ORDER)
-    coefficients = half[:, None] * (by_panel @ (_TO_INTEGRAL @ _TO_COEFFICIENTS).T)
+    coefficients = half[:, None] * (by_panel @ (TO_INTEGRAL @ TO_COEFFICIENTS).T)
     at_edges = np.zeros((density.shape[0], half.size + 1))
     np.cumsum(coefficients.sum(axis=2), axis=1, out=at_edges[:, 1:])  # P_j(1) = 1 for every j
     return Cumulative(edges, at_edges, coefficients)
