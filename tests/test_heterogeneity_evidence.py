@@ -53,7 +53,7 @@ def test_likelihoods_against_their_densities():
         (pr.half_cauchy(0.3), lambda t: 2 / (mp.pi * mp.mpf("0.3") * (1 + (t / mp.mpf("0.3")) ** 2))),
         (pr.exponential(0.7), lambda t: mp.exp(-t / mp.mpf("0.7")) / mp.mpf("0.7")),
     ],
-    ids=str,
+    ids=["half-normal", "half-Cauchy", "exponential"],
 )
 @pytest.mark.parametrize("mu_sd", [None, 1.5])
 def test_divergence_against_mpmath(prior, density, mu_sd):
