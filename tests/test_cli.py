@@ -152,7 +152,7 @@ def test_a_disagreement_of_the_engines_is_an_error_after_all_is_written(run, tmp
 def test_both_engines_from_the_command_line(run, tmp_path):
     shown = run("reanalyse", "coaching", "--out", tmp_path)
     assert shown.exit_code == 0, shown.output
-    assert re.search(r"1 PyMC fit beside the exact engine: 1 converged, \d repeated, 0 disagree\.", shown.stdout)
+    assert re.search(r"3 PyMC fits beside the exact engine: 3 converged, \d repeated, 0 disagree\.", shown.stdout)
     assert {f.name for f in tmp_path.iterdir()} >= {"posterior.nc", "checks.csv"}
 
 
