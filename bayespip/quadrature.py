@@ -150,6 +150,8 @@ def _window(
         shifted = values + moment * scan
         keep |= (shifted > shifted.max(axis=1, keepdims=True) + math.log(tolerance) - _MARGIN).any(axis=0)
     used = np.flatnonzero(keep)
+    if not used.size:  # overflow leaves no largest value
+        raise ValueError("the effects lie too far apart, in their standard errors, to integrate the density of tau.")
     first, last = scan[max(used[0] - 1, 0)], scan[min(used[-1] + 1, scan.size - 1)]
     return np.linspace(first, last, max(round((last - first) / _WIDEST_PANEL), 1) + 1)
 
