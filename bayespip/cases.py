@@ -10,7 +10,7 @@ from bayespip.arm_formulas import has_empty_cell
 from bayespip.consistent import BASIS, Family, consistent_studies
 from bayespip.effects import EffectSizes, effect_sizes
 from bayespip.measures import BINARY, CONTINUOUS
-from bayespip.pooling import pool
+from bayespip.pooling import COLUMNS, pool
 from bayespip.readers.results import reported_of
 from bayespip.trials import control_trials, largest_arm
 
@@ -169,10 +169,19 @@ def _with_studies(analysis: Analysis) -> Case:
         raise ValueError("the review does not pool it.")
     pooled = pool(rows, settings, measure)
     if pooled is None:
-        raise ValueError(f"no study is estimable: {', '.join(rows['study'])}.")
+        raise ValueError(f"no study is estimable: {_with_data(rows, settings)}.")
     used = rows[rows["study"].isin(pooled.effects.study)]
-    assumptions = (*_about_pooling(used, settings, measure), *_about_rows(analysis, pooled.excluded))
+    excluded = _with_data(rows[rows["study"].isin(pooled.excluded)], settings)
+    assumptions = (*_about_pooling(used, settings, measure), *_about_rows(analysis, excluded))
     return Case(analysis, pooled.effects.k, pooled.effects, None, assumptions, _standard_deviation(used, measure))
+
+
+def _with_data(rows: pd.DataFrame, settings: Settings) -> str:
+    """Studies with their data, so that a reader sees why they are not estimable: no events, or impossible numbers."""
+    columns = COLUMNS[settings.data_type]
+    return ", ".join(
+        f"{row['study']} ({', '.join(f'{name} {row[name]:g}' for name in columns)})" for _, row in rows.iterrows()
+    )
 
 
 def _standard_deviation(rows: pd.DataFrame, measure: Measure) -> float | None:
@@ -202,13 +211,13 @@ def _about_pooling(rows: pd.DataFrame, settings: Settings, measure: Measure) -> 
         yield f"The stored interval, and so the claim, is of {100 * settings.level_total:g}%."
 
 
-def _about_rows(analysis: Analysis, excluded: Sequence[str]) -> Iterator[str]:
+def _about_rows(analysis: Analysis, excluded: str) -> Iterator[str]:
     """What was done with the rows of a file, as sentences."""
     studies = analysis.studies
     assert studies is not None  # noqa: S101  (the caller's branch)
     total = studies[studies["in_total"]]
     if excluded:
-        yield f"Not estimable, and so left out: {', '.join(excluded)}."
+        yield f"Not estimable, and so left out: {excluded}."
     again = list(dict.fromkeys(total["study"][total["study"].duplicated()]))
     if again:
         yield (

@@ -180,20 +180,18 @@ def reanalyse(
     tips = _each(
         "tipping points", lambda i: tipping_points(todo[i], level=level, with_bounds=with_bounds), len(todo), report
     )
-    rows: list[dict[str, Any]] = []
-    for analysis in chosen:
-        if analysis.reported is not None or analysis.studies is None or analysis.id in reasons:
-            of_data = {case.analysis.id: case.k for case in todo if case.family is None}
-            rows.append(published_row(analysis, k=of_data.get(analysis.id), not_pooled=reasons.get(analysis.id, "")))
-        for case, own, its_sets in zip(todo, values, sets, strict=True):
-            if case.analysis is analysis:
-                sampled = [_sampled(case, s, checks[case.label, s.priors.label]) for s in its_sets] if checks else []
-                rows += [row for v in (*own, *sampled) for row in rows_of(case, v, level)]
+    if checks:
+        pairs = zip(todo, sets, strict=True)
+        sampled = [
+            [_sampled(case, s, checks[case.label, s.priors.label]) for s in its_sets] for case, its_sets in pairs
+        ]
+    else:
+        sampled = [[] for _ in todo]
+    table = as_frame(_rows(chosen, reasons, todo, [[*a, *b] for a, b in zip(values, sampled, strict=True)], level))
     assumed = [(c.analysis.id, c.k, sentence) for c in todo for sentence in c.assumptions]
     settings = {"level": level, "seed": seed, "pooling": pooling, "bounds": with_bounds, "pymc": with_pymc}
     ids = None if analyses is None else tuple(a.id for a in chosen)
     settings |= {"analyses": ids, "versions": versions()}
-    table = as_frame(rows)
     return Reanalysis(
         review,
         chosen,
@@ -211,6 +209,25 @@ def reanalyse(
         reproduce(review),
         settings,
     )
+
+
+def _rows(
+    chosen: Sequence[Analysis],
+    reasons: Mapping[str, str],
+    todo: Sequence[Case],
+    values: Sequence[Sequence[Values]],
+    level: float,
+) -> list[dict[str, Any]]:
+    """Of every analysis its published row, then those of its cases; of one left out a row that says why."""
+    of_data = {case.analysis.id: case.k for case in todo if case.family is None}
+    rows: list[dict[str, Any]] = []
+    for analysis in chosen:
+        if analysis.reported is not None or analysis.studies is None or analysis.id in reasons:
+            rows.append(published_row(analysis, k=of_data.get(analysis.id), not_pooled=reasons.get(analysis.id, "")))
+        for case, own in zip(todo, values, strict=True):
+            if case.analysis is analysis:
+                rows += [row for v in own for row in rows_of(case, v, level)]
+    return rows
 
 
 def _chosen(review: Review, analyses: Sequence[str] | None) -> tuple[Analysis, ...]:

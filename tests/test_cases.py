@@ -111,7 +111,9 @@ def test_swapped_events_are_non_events_and_the_reader_is_told():
 
 def test_what_is_taken_for_granted_is_said():
     (recovery, *_), _ = fitted()
-    assert recovery.assumptions == ("Not estimable, and so left out: Trial C 2003.",)
+    assert recovery.assumptions == (
+        "Not estimable, and so left out: Trial C 2003 (event_e 0, n_e 12, event_c 0, n_c 11).",
+    )
     twice = rows("dichotomous", [*COUNTS[:2], COUNTS[3]])
     twice["study"] = ["Trial A 2001", "Trial A 2001", "Trial D 2004"]
     case = one(dichotomous(twice, method="IV"))
@@ -177,7 +179,8 @@ def test_what_is_left_out_has_its_reason():
     [
         (dichotomous(rows("dichotomous", [])), "it holds no studies."),
         (dichotomous(rows("dichotomous", [(0, 9, 0, 8), (5, 5, 7, 7)])),
-         "no study is estimable: Trial A 2001, Trial B 2002."),
+         "no study is estimable: Trial A 2001 (event_e 0, n_e 9, event_c 0, n_c 8), "
+         "Trial B 2002 (event_e 5, n_e 5, event_c 7, n_c 7)."),
         (dichotomous(rows("dichotomous", COUNTS), method=None), "settings must have method and model; got None and"),
         (replace(simulated()["1.3"], subgroups=()), "the review does not pool it."),
         (replace(simulated()["1.6"], settings=None, studies=simulated()["1.6"].studies.iloc[:0]), "no rows"),

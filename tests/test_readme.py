@@ -54,6 +54,12 @@ def test_the_table_is_what_the_package_computes():
     assert printed == list(lines(result.table))
 
 
+def test_the_tipping_point_it_quotes_is_the_computed_one():
+    effects = bp.consistent_studies(bp.load_review("pip")["P2"].reported).illustration()
+    found = bp.tipping_point(effects, "half-normal", "interval")
+    assert f'print(bp.tipping_point(effects, "half-normal", "interval"))  # "{found}"' in README.read_text("utf-8")
+
+
 def test_the_example_runs(tmp_path, monkeypatch):
     data = [rm5_files.row("DICH", study, EVENTS_1=n) for study, n in (("STD-A", "3"), ("STD-B", "4"))]
     outcomes = (rm5_files.outcome("DICH", *data, no=no) for no in (1, 2))

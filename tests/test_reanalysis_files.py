@@ -240,7 +240,8 @@ def test_rows_say_they_are_study_data_and_how_many(ours):
     assert {a: list(k) for a, k in counts.items()} == {"1.1": [3], "1.2": [3], "1.3.1": [2], "1.3.2": [2], "1.6": [2]}
     # Two studies on a scale of unknown unit: priors that take theirs from the standard errors.
     assert set(fitted[fitted["analysis"] == "1.6"]["prior_tau"]) == {"", "uniform shrinkage", "DuMouchel"}
-    assert (ours.assumptions["assumption"] == "Not estimable, and so left out: Trial C 2003.").any()
+    left_out = "Not estimable, and so left out: Trial C 2003 (event_e 0, n_e 12, event_c 0, n_c 11)."
+    assert (ours.assumptions["assumption"] == left_out).any()
 
 
 # Priors and directions ------------------------------------------------------------------------------------------------
