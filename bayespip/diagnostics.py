@@ -10,6 +10,7 @@ arXiv:1604.00695 (E-BFMI).
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import arviz as az
@@ -21,11 +22,12 @@ from bayespip.propriety import moment_exists
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import xarray as xr
     from numpy.typing import NDArray
 
     from bayespip.mcmc import PymcFit
 
-__all__ = ["ESS_MIN", "RHAT_MAX", "ConvergenceError", "diagnose"]
+__all__ = ["ESS_MIN", "RHAT_MAX", "ConvergenceError", "diagnose", "labels_and_draws"]
 
 RHAT_MAX = 1.01  # Vehtari et al. 2021, section 4
 ESS_MIN = 400  # Vehtari et al. 2021, section 4: 50 for each half of four chains
@@ -36,7 +38,7 @@ class ConvergenceError(RuntimeError):
     """A sample that fails its diagnostics; the message names the variable and the figure."""
 
 
-def diagnose(fit: PymcFit, variables: Sequence[str] = ("mu", "tau")) -> pd.DataFrame:
+def diagnose(fit: PymcFit, variables: Sequence[str] | None = None) -> pd.DataFrame:
     """Convergence and precision of a sampled fit.
 
     Parameters
@@ -44,13 +46,13 @@ def diagnose(fit: PymcFit, variables: Sequence[str] = ("mu", "tau")) -> pd.DataF
     fit
         A fit by ``pymc_fit``.
     variables
-        Variables of its posterior. By default those the sampler moves; theta and theta_new are independent
-        draws given them.
+        Variables of its posterior. By default those the sampler moved; what a model integrates out or predicts
+        (in the marginal one theta and theta_new) are independent draws given them.
 
     Returns
     -------
     DataFrame
-        One row a variable (``theta[study]`` for each study):
+        One row a variable (``theta[study]`` for each study, and so for other dimensions):
 
         - variable;
         - rhat: the larger of rank-normalised and folded R-hat; ess_bulk, ess_tail;
@@ -65,7 +67,7 @@ def diagnose(fit: PymcFit, variables: Sequence[str] = ("mu", "tau")) -> pd.DataF
     ValueError
         If a variable is not in the posterior; the message lists the choices.
     """
-    labels, draws = _stacked(fit, variables)
+    labels, draws = _stacked(fit, fit.sampled if variables is None else variables)
     axes = {"chain_axis": -2, "draw_axis": -1}
     lower = (1 - fit.level) / 2
     points = {"mcse_lower": lower, "mcse_median": 0.5, "mcse_upper": 1 - lower}
@@ -95,19 +97,31 @@ def _stacked(fit: PymcFit, variables: Sequence[str]) -> tuple[list[str], NDArray
     if not variables or not set(variables) <= set(choices):
         got = ", ".join(variables) or "none"
         raise ValueError(f"variables must be among {', '.join(choices)}; got {got}.")
-    labels: list[str] = []
-    draws = []
-    for name in variables:
-        values = np.asarray(posterior[name])
-        scalar = values.ndim == 2
-        labels += [name] if scalar else [f"{name}[{study}]" for study in fit.effects.study]
-        draws.append(values[None] if scalar else np.moveaxis(values, -1, 0))
-    return labels, np.concatenate(draws)
+    found = [labels_and_draws(posterior.to_dataset()[name]) for name in variables]
+    return [label for labels, _ in found for label in labels], np.concatenate([draws for _, draws in found])
+
+
+def labels_and_draws(variable: xr.DataArray) -> tuple[list[str], NDArray[np.float64]]:
+    """Of a variable of a posterior the label of each element, such as theta[Trial A], and their draws.
+
+    Returns
+    -------
+    list of str
+    ndarray
+        Shape (element, chain, draw).
+    """
+    stacked = np.asarray(variable).reshape(*variable.shape[:2], -1)
+    coords = product(*(variable[dim].values for dim in variable.dims[2:]))
+    labels = [f"{variable.name}[{', '.join(map(str, at))}]" if at else str(variable.name) for at in coords]
+    return labels, np.moveaxis(stacked, -1, 0)
 
 
 def _has_variance(fit: PymcFit, label: str) -> bool:
-    """Whether its posterior has a second moment; every theta has one (see ``propriety``)."""
-    return label.startswith("theta[") or moment_exists(fit.effects.k, fit.priors, 2, label)
+    """Whether its posterior has a second moment; every theta has one (see ``propriety``).
+
+    The rule is that of the normal-normal model, in whose tails the data say most; of other variables none is known.
+    """
+    return label not in ("mu", "tau", "theta_new") or moment_exists(fit.effects.k, fit.priors, 2, label)
 
 
 def _verdict(row: pd.Series[Any]) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy.special import logsumexp
 
-from bayespip.fits import Estimate
+from bayespip.fits import Estimate, RandomEffects
 from bayespip.marginals import MixtureMarginal, TauMarginal
 from bayespip.posterior import Posterior, given_tau, mu_prior_components, posterior
 from bayespip.priors import Priors, normal
@@ -66,7 +66,7 @@ def exact_fit(effects: EffectSizes, priors: Priors, *, level: float = 0.95) -> E
 
 
 @dataclass(frozen=True, eq=False)
-class ExactFit:
+class ExactFit(RandomEffects):
     """Posterior at quadrature nodes; everything else is derived from them.
 
     Attributes

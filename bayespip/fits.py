@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -12,9 +12,13 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from bayespip.effects import EffectSizes
+    from bayespip.measures import Measure
 
-__all__ = ["Estimate", "Fit", "compare"]
+__all__ = ["EFFECTS", "Estimate", "Fit", "RandomEffects", "Studies", "compare"]
+
+
+# Parameters on the scale of the measure, shown as ratios where it is one.
+EFFECTS = ("mu", "theta", "theta_new")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +41,22 @@ class Interval(Protocol):
     def upper(self) -> float: ...
 
 
+class Studies(Protocol):
+    """What is fitted: EffectSizes, or the counts, means ... that a model takes instead."""
+
+    @property
+    def study(self) -> tuple[str, ...]: ...
+    @property
+    def k(self) -> int: ...
+    @property
+    def measure(self) -> Measure: ...
+
+
 class Fit(Protocol):
     """The common face of FrequentistFit, ExactFit and PymcFit; everything on the model scale."""
 
     @property
-    def effects(self) -> EffectSizes: ...
+    def effects(self) -> Studies: ...
     @property
     def method(self) -> str: ...
     @property
@@ -58,6 +73,23 @@ class Fit(Protocol):
     def theta_new(self) -> Interval: ...
     @property
     def prob_positive(self) -> float: ...
+    @property
+    def parameters(self) -> Mapping[str, Interval]: ...
+    @property
+    def effect_names(self) -> tuple[str, ...]: ...
+
+
+class RandomEffects:
+    """What every fit of the normal-normal model has: its four parameters under the names of tables."""
+
+    __slots__ = ()
+    effect_names = EFFECTS
+
+    @property
+    def parameters(self: Any) -> dict[str, Interval]:
+        """mu, tau, theta_new and each theta[study]."""
+        of_studies = {f"theta[{study}]": estimate for study, estimate in self.theta.items()}
+        return {"mu": self.mu, "tau": self.tau, "theta_new": self.theta_new, **of_studies}
 
 
 def compare(*fits: Fit, analysis: str = "") -> pd.DataFrame:
@@ -73,10 +105,11 @@ def compare(*fits: Fit, analysis: str = "") -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a fit and parameter (mu, tau, theta_new, theta[study]): analysis, measure, k, method, prior,
-        parameter, point, lower, upper on the display scale (ratios for ratio measures; tau stays on the model
-        scale), point_model, lower_model, upper_model on the model scale, level, and prob_positive =
-        P(mu > 0 | data) on the model scale (nan for frequentist fits and for other parameters).
+        One row a fit and parameter (mu, tau, theta_new, theta[study]; of a model also its own): analysis, measure,
+        k, method, prior, parameter, point, lower, upper on the display scale (ratios for ratio measures; tau and
+        others that are no effects stay on the model scale), point_model, lower_model, upper_model on the model
+        scale, level, and prob_positive = P(mu > 0 | data) on the model scale (nan for frequentist fits and for
+        other parameters).
     """
     import pandas as pd
 
@@ -85,11 +118,9 @@ def compare(*fits: Fit, analysis: str = "") -> pd.DataFrame:
         measure = fit.effects.measure
         common = {"analysis": analysis, "measure": measure.name, "k": fit.effects.k, "method": fit.method}
         common |= {"prior": fit.prior, "level": fit.level}
-        parameters: dict[str, Interval] = {"mu": fit.mu, "tau": fit.tau, "theta_new": fit.theta_new}
-        parameters |= {f"theta[{study}]": estimate for study, estimate in fit.theta.items()}
-        for name, estimate in parameters.items():
+        for name, estimate in fit.parameters.items():
             model = np.array([estimate.point, estimate.lower, estimate.upper])
-            shown = model if name == "tau" else measure.display(model)
+            shown = measure.display(model) if name.partition("[")[0] in fit.effect_names else model
             row = common | dict(zip(_EDGES, shown, strict=True))
             row |= {f"{edge}_model": x for edge, x in zip(_EDGES, model, strict=True)}
             rows.append(row | {"parameter": name, "prob_positive": fit.prob_positive if name == "mu" else np.nan})

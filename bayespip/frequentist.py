@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayespip.fits import Estimate
+from bayespip.fits import Estimate, RandomEffects
 from bayespip.frequentist_batches import (
     CI_METHODS,
     PREDICTION_DF,
@@ -29,7 +29,7 @@ __all__ = ["FrequentistBatch", "FrequentistFit", "frequentist_batch", "frequenti
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FrequentistFit:
+class FrequentistFit(RandomEffects):
     """A frequentist meta-analysis of one outcome, on the model scale.
 
     Attributes

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayespip.diagnostics import ConvergenceError, diagnose
+from bayespip.diagnostics import ConvergenceError, diagnose, labels_and_draws
 from bayespip.fits import Estimate
+from bayespip.models import load
 from bayespip.priors.scales import require_measure
-from bayespip.propriety import require_proper_posterior
 from bayespip.sampling import Settings, sample, structure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
+    from types import ModuleType
 
     import xarray as xr
     from numpy.typing import NDArray
 
-    from bayespip.effects import EffectSizes
     from bayespip.priors import Priors
 
 __all__ = ["ConvergenceError", "PymcFit", "pymc_fit"]
@@ -42,19 +42,20 @@ class PymcFit:
     Attributes
     ----------
     effects, priors
-        What was fitted.
+        What was fitted: effects, or the data that the model takes instead.
     model
         Name of the model.
     level
         Probability of the central intervals.
     data
-        Groups posterior (mu, tau, theta, theta_new), sample_stats, log_likelihood (theta integrated out, per
-        study), log_prior (of mu and tau; 0 where improper), posterior_predictive (of the marginal model: a
-        new estimate of a new effect, as precise as each study's), prior (draws, where proper), observed_data
-        and constant_data; dimensions chain, draw, study; provenance in the attributes; on the model scale.
+        Groups posterior (the model's variables, and theta and theta_new where they exist), sample_stats,
+        log_likelihood (y: of each study's data, given the variables in the posterior), log_prior (of the variables
+        that do not belong to single studies; 0 where improper), posterior_predictive (what it is stands in the
+        attributes), prior (draws, where proper), observed_data and constant_data; dimensions chain, draw, study
+        and the model's own; provenance in the attributes; on the model scale.
     """
 
-    effects: EffectSizes
+    effects: Any
     priors: Priors
     model: str
     level: float
@@ -92,13 +93,46 @@ class PymcFit:
         return {study: self._estimate(draws[:, i]) for i, study in enumerate(self.effects.study)}
 
     @property
+    def parameters(self) -> Mapping[str, Estimate]:
+        """Median and central interval by name: "mu", "theta[Trial A]" ...; without the means of a parameterisation."""
+        posterior, about = self.data["posterior"].to_dataset(), load(self.model).ABOUT
+        shown = [v for v in posterior if v not in about.latent or v in about.effects]
+        first = [v for v in ("mu", "tau", "theta_new", "theta") if v in shown]
+        labelled = (labels_and_draws(posterior[v]) for v in dict.fromkeys([*first, *shown]))
+        return {
+            label: self._estimate(values.ravel())
+            for labels, draws in labelled
+            for label, values in zip(labels, draws, strict=True)
+        }
+
+    @property
+    def effect_names(self) -> tuple[str, ...]:
+        """Variables on the scale of the measure."""
+        return load(self.model).ABOUT.effects  # type: ignore[no-any-return]  # modules are not typed
+
+    @property
+    def sampled(self) -> tuple[str, ...]:
+        """Names of the variables that the sampler moved; the others are drawn given them."""
+        return tuple(self.data.attrs["sampled"].split(", "))
+
+    @property
     def prob_positive(self) -> float:
         """P(mu > 0 | data) on the model scale."""
         return float(np.mean(self.draws("mu") > 0))
 
     def draws(self, variable: str) -> NDArray[np.float64]:
-        """Posterior draws with the chains joined, shape (chains x draws,) or (chains x draws, k)."""
-        values = np.asarray(self.data["posterior"][variable])
+        """Posterior draws with the chains joined, shape (chains x draws, *the variable's own).
+
+        Raises
+        ------
+        ValueError
+            If the model has no such variable; the message lists the choices.
+        """
+        posterior = self.data["posterior"]
+        if variable not in posterior.data_vars:
+            choices = ", ".join(map(str, posterior.data_vars))
+            raise ValueError(f"{self.model} has no {variable}; its variables are {choices}.")
+        values = np.asarray(posterior[variable])
         return values.reshape(-1, *values.shape[2:])
 
     def _estimate(self, draws: NDArray[np.float64]) -> Estimate:
@@ -109,7 +143,7 @@ class PymcFit:
 
 def pymc_fit(
     name: str,
-    effects: EffectSizes,
+    effects: Any,
     priors: Priors,
     *,
     seed: int,
@@ -120,6 +154,7 @@ def pymc_fit(
     chains: int = 4,
     target_accept: float = 0.99,
     cores: int | None = None,
+    **options: Hashable,
 ) -> PymcFit:
     """Sample the posterior of a hierarchical model.
 
@@ -128,7 +163,7 @@ def pymc_fit(
     name
         A model of ``bayespip.models``.
     effects
-        Effects of k studies on the model scale.
+        Effects of k studies on the model scale, or the data that the model takes instead (``bayespip models``).
     priors
         Priors on mu and tau.
     seed
@@ -147,6 +182,8 @@ def pymc_fit(
         three studies say little about tau.
     cores
         Chains run at a time; by default as many as there are processors.
+    **options
+        Of the model: those of its ``build``.
 
     Raises
     ------
@@ -154,7 +191,8 @@ def pymc_fit(
         If the sample fails its diagnostics (``diagnose``), and again after one remedy: a target_accept of at
         least 0.999 and chains four times as long, thinned to as many draws.
     ValueError
-        If the posterior is improper, there is no such model, or an argument is out of range.
+        If the posterior is improper, there is no such model, it cannot take the data, or an argument is out of
+        range.
     """
     settings = Settings(draws, tune, thin, chains, target_accept)
     seed = _checked_seed(seed)
@@ -162,8 +200,8 @@ def pymc_fit(
         raise ValueError(f"level must lie in (0, 1); got {level!r}.")
     for prior in (priors.mu, priors.tau):
         require_measure(prior, effects.measure)
-    require_proper_posterior(effects.k, priors)
-    compiled = structure(name, effects, priors)
+    _check(load(name), effects, priors, options)
+    compiled = structure(name, effects, priors, options)
     remedy = replace(
         settings,
         tune=REMEDY_LENGTH * tune,
@@ -173,7 +211,7 @@ def pymc_fit(
     faults: list[str] = []
     for attempt in (settings, remedy):
         data = sample(compiled, effects, priors, attempt, seed=seed, cores=cores)
-        data.attrs = _provenance(name, effects, priors) | {
+        data.attrs |= _provenance(name, effects, priors, options) | {
             "seed": str(seed),  # text, for netCDF has no integers of 64 bits without sign
             **asdict(attempt),
             "attempts": len(faults) + 1,
@@ -192,6 +230,15 @@ def pymc_fit(
     )
 
 
+def _check(module: ModuleType, data: Any, priors: Priors, options: Mapping[str, Any]) -> None:
+    if hasattr(module, "check"):
+        module.check(data, priors, **options)
+        return
+    for prior in (priors.mu, priors.tau):
+        if not prior.proper:
+            raise ValueError(f"{module.__name__.rpartition('.')[2]} needs proper priors; got {prior} on {prior.role}.")
+
+
 def _checked_seed(seed: int) -> int:
     try:
         whole = index(seed)
@@ -202,19 +249,20 @@ def _checked_seed(seed: int) -> int:
     return whole
 
 
-def _provenance(name: str, effects: EffectSizes, priors: Priors) -> dict[str, Any]:
+def _provenance(name: str, effects: Any, priors: Priors, options: Mapping[str, Any]) -> dict[str, Any]:
     """Attributes of plain text and numbers, which every file format takes."""
     return {
         **{f"{package}_version": _version(package) for package in PACKAGES},
         "inference_library": "nutpie",
         "model": name,
+        **{f"option_{option}": str(value) for option, value in options.items()},
         "measure": effects.measure.name,
         "scale": effects.measure.model_scale,
         "priors": str(priors),
         "priors_name": priors.label,
         "mu_source": priors.mu.source,
         "tau_source": priors.tau.source,
-        "posterior_predictive": "a new estimate of a new effect: y ~ N(mu, sei^2 + tau^2)",
+        "posterior_predictive": load(name).ABOUT.predictive,
     }
 
 

@@ -4,7 +4,6 @@ import ctypes
 from typing import Any
 
 import numpy as np
-import pymc as pm
 import pytest
 
 from bayespip import compiling, sampling
@@ -32,7 +31,7 @@ C_FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, *[ctypes.c_void_p
 
 def _call(sampler: Any, point: np.ndarray, size: int = 2) -> tuple[int, float, np.ndarray]:
     """Return code, log density and gradient, as nutpie gets them."""
-    gradient, logp = np.full(2, np.nan), np.full(1, np.nan)
+    gradient, logp = np.full(size, np.nan), np.full(1, np.nan)
     arrays = (np.array(point, dtype=float), gradient, logp, sampler.user_data)
     function = C_FUNCTION(sampler.compiled_logp_func.address)
     return function(size, *(array.ctypes.data for array in arrays)), float(logp[0]), gradient
@@ -43,7 +42,7 @@ def test_log_density_and_gradient_are_those_of_pymc_after_the_data_are_swapped(f
     build = load("normal_normal").build
     compiled = compiling.compile_sampler(build(PAIR, first))
     assert isinstance(compiled, compiling._PackedModel)
-    swapped = compiled.with_data(**sampling._inputs(TRIO, then))
+    swapped = compiled.with_data(**sampling._inputs(load("normal_normal"), TRIO, then))
     for sampler, model in ((compiled, build(PAIR, first)), (swapped, build(TRIO, then))):
         names = [value.name for value in model.value_vars]
         logp, dlogp = model.compile_logp(), model.compile_dlogp()
@@ -70,13 +69,28 @@ def test_data_of_different_lengths_or_names_are_refused() -> None:
         sampler.with_data(mu_sd=1.0)
 
 
-def test_a_model_with_a_parameter_a_study_is_left_to_nutpie() -> None:
-    with pm.Model(coords={"study": ["a", "b"]}) as model:
-        sei = pm.Data("sei", [0.2, 0.3], dims="study")
-        theta = pm.Normal("theta", 0, 1, dims="study")
-        pm.Normal("y", theta, sei, observed=[0.1, 0.9], dims="study")
-    assert not compiling._is_packable(model)
-    assert compiling._is_packable(load("normal_normal").build(PAIR, STRUCTURES[0][0]))
+@pytest.mark.parametrize("form", ["centred", "non-centred"])
+def test_parameters_of_studies_travel_in_the_vector_too(form: str) -> None:
+    priors, build = STRUCTURES[1][0], load("normal_normal").build
+    compiled = compiling.compile_sampler(build(PAIR, priors, parameterisation=form))
+    assert isinstance(compiled, compiling._PackedModel)
+    other = EffectSizes("ab", TRIO.yi[:2], TRIO.sei[:2], "SMD")
+    swapped = compiled.with_data(**sampling._inputs(load("normal_normal"), other, STRUCTURES[1][1]))
+    for sampler, effects, its in ((compiled, PAIR, priors), (swapped, other, STRUCTURES[1][1])):
+        model = build(effects, its, parameterisation=form)
+        logp, dlogp = model.compile_logp(), model.compile_dlogp()
+        for point in np.random.default_rng(2).normal(size=(5, 4)):
+            named = {v.name: x for v, x in zip(model.value_vars, (point[0], point[1], point[2:]), strict=True)}
+            code, found, gradient = _call(sampler, point, size=4)
+            assert code == 0
+            assert found == pytest.approx(float(logp(named)), rel=TOLERANCE, abs=TOLERANCE)
+            np.testing.assert_allclose(gradient, dlogp(named), rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def test_a_model_compiled_for_two_studies_takes_no_third() -> None:
+    model = load("normal_normal").build(PAIR, STRUCTURES[0][0], parameterisation="centred")
+    with pytest.raises(ValueError, match=r"yi must have the shape \(2,\) it was compiled with; got \(3,\)"):
+        compiling.compile_sampler(model).with_data(yi=TRIO.yi, sei=TRIO.sei)
 
 
 @pytest.mark.slow

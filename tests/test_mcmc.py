@@ -77,7 +77,7 @@ def test_groups_dimensions_and_types(coaching: PymcFit) -> None:
         "log_likelihood": {"y": study},
         "log_prior": {"mu": sample, "tau": sample},
         "posterior_predictive": {"y": study},
-        "prior": {"mu": sample, "tau": sample, "theta_new": sample},
+        "prior": {"mu": sample, "tau": sample, "theta": study, "theta_new": sample},
         "observed_data": {"y": ("study",)},
         "constant_data": {"sei": ("study",)},
     }
@@ -92,7 +92,8 @@ def test_groups_dimensions_and_types(coaching: PymcFit) -> None:
 def test_priors_that_are_improper_have_no_draws(pair: PymcFit) -> None:
     assert set(pair.data["prior"].data_vars) == {"tau"}
     improper = p.Priors(p.flat(), p.uniform(0, np.inf))
-    assert sampling._prior_draws(improper, 5, np.random.default_rng(1)) == {}
+    compiled = sampling.structure("normal_normal", COACHING, WIDE)
+    assert sampling._prior_draws(compiled, COACHING, improper, 5, np.random.default_rng(1)) == {}
 
 
 def test_prior_draws_follow_the_priors(coaching: PymcFit) -> None:
@@ -216,7 +217,9 @@ def _spoiled(fit: PymcFit, **arrays: np.ndarray) -> PymcFit:
     for name, values in arrays.items():
         group = "posterior" if name in groups["posterior"] else "sample_stats"
         groups[group] = groups[group].assign({name: (("chain", "draw"), values)})
-    return replace(fit, data=xr.DataTree.from_dict(groups))
+    tree = xr.DataTree.from_dict(groups)
+    tree.attrs = dict(fit.data.attrs)
+    return replace(fit, data=tree)
 
 
 def test_bad_chains_are_called_bad(coaching: PymcFit) -> None:

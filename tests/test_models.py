@@ -103,7 +103,8 @@ def test_a_density_of_the_user_is_refused() -> None:
 @pytest.mark.parametrize("tau", [0.0, 1e-8, 0.3, 50.0])
 def test_what_the_model_integrates_out_follows_its_conditional_distribution(tau: float) -> None:
     mu, rng = 0.4, np.random.default_rng(8)
-    drawn = load("normal_normal").complete(PAIR, np.full((2, DRAWS // 2), mu), np.full((2, DRAWS // 2), tau), rng)
+    draws = {"mu": np.full((2, DRAWS // 2), mu), "tau": np.full((2, DRAWS // 2), tau)}
+    drawn = load("normal_normal").complete(PAIR, draws, rng)
     assert {name: v.shape for name, v in drawn.items()} == {
         "theta": (2, DRAWS // 2, 2),
         "theta_new": (2, DRAWS // 2),
