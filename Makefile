@@ -3,6 +3,8 @@ UV ?= uv
 bin := .venv/bin
 # Touched once .venv holds what requirements.lock names, and the package itself.
 installed := .venv/installed
+# Tests run on the machine's processors, not more than four at a time: each worker compiles models of its own.
+parallel := --numprocesses auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help reanalysis test test-slow test-all lint bench lock clean
@@ -14,13 +16,13 @@ reanalysis: $(installed)  ## re-analyse the parent-infant psychotherapy review i
 	$(bin)/bayespip reanalyse pip --out results
 
 test: $(installed)  ## run the tests, without the slow ones
-	$(bin)/pytest -m "not slow"
+	$(bin)/pytest $(parallel) -m "not slow"
 
 test-slow: $(installed)  ## run only the slow tests: sampling, the built wheel
-	$(bin)/pytest -m slow
+	$(bin)/pytest $(parallel) -m slow
 
 test-all: $(installed)  ## run all tests
-	$(bin)/pytest
+	$(bin)/pytest $(parallel)
 
 lint: $(installed)  ## check style, format and types
 	$(bin)/ruff check .

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from operator import index
@@ -53,6 +53,8 @@ class PymcFit:
         that do not belong to single studies; 0 where improper), posterior_predictive (what it is stands in the
         attributes), prior (draws, where proper), observed_data and constant_data; dimensions chain, draw, study
         and the model's own; provenance in the attributes; on the model scale.
+    options
+        Of the model.
     """
 
     effects: Any
@@ -60,11 +62,13 @@ class PymcFit:
     model: str
     level: float
     data: xr.DataTree
+    options: Mapping[str, Hashable] = field(default_factory=dict)
 
     @property
     def method(self) -> str:
-        """Engine and model."""
-        return f"PyMC {self.model}"
+        """Engine, model and its options."""
+        options = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in self.options.items())
+        return f"PyMC {self.model}" + (f" ({options})" if options else "")
 
     @property
     def prior(self) -> str:
@@ -216,7 +220,7 @@ def pymc_fit(
             **asdict(attempt),
             "attempts": len(faults) + 1,
         }
-        fit = PymcFit(effects, priors, name, level, data)
+        fit = PymcFit(effects, priors, name, level, data, options)
         table = diagnose(fit)
         bad = table[table["verdict"] != "good"]
         if bad.empty:

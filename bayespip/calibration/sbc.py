@@ -154,7 +154,7 @@ def sbc_table(ranks: xr.Dataset, prob: float = 0.99) -> pd.DataFrame:
     rows = []
     for name in names:
         values = ranks["pit"].sel(parameter=name).values
-        at, found, lower, upper = ecdf_pit(values, 1 - (1 - prob) / len(names), n_simulations=4000)  # type: ignore[no-untyped-call]  # ArviZ's
+        at, found, lower, upper = ecdf_pit(values, 1 - (1 - prob) / len(names), n_simulations=4000)
         rows.append(
             {
                 "parameter": str(name),

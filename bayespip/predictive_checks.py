@@ -1,0 +1,146 @@
+"""Whether data like these were to be expected: of a fitted model, and of its priors before any data.
+
+A replicate is a new estimate of a new effect, as large a study as the observed one: the "mixed" predictive
+distribution, which does not use an observation twice where each study has an effect of its own.
+
+References
+----------
+Gelman A, Meng XL, Stern H. Posterior predictive assessment of model fitness via realized discrepancies. Stat Sinica
+1996;6:733-760. Marshall EC, Spiegelhalter DJ. Identifying outliers in Bayesian hierarchical models: a simulation-based
+approach. Bayesian Analysis 2007;2:409-444 (mixed replication).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from bayespip.arm_formulas import ARM_FORMULAS, SMD_CONVENTIONS
+from bayespip.models import load
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from bayespip.mcmc import PymcFit
+    from bayespip.priors import Priors
+
+__all__ = ["predictive_checks", "prior_predictive"]
+
+
+def predictive_checks(fit: PymcFit) -> pd.DataFrame:
+    """Each study's estimate, Q and the range of the estimates against what the model predicts of such studies.
+
+    Where the model is of counts or means, estimates are computed from observed and replicated ones alike, with 0.5
+    added to the cells of a table that has an empty one.
+
+    Parameters
+    ----------
+    fit
+        Of any model that replicates its data.
+
+    Returns
+    -------
+    DataFrame
+        One row a statistic ("estimate[Trial A]", "Q", "range"): statistic; observed; the median and central interval
+        of the replicates (lower, median, upper, at the fit's level); p, the probability of a replicate at least as
+        large (ties count half); model scale. Small and large p alike say that the model did not expect it; with two
+        studies none will be small.
+
+    Raises
+    ------
+    ValueError
+        If the model has no replicates from which effects can be computed.
+    """
+    import pandas as pd
+
+    posterior = fit.data["posterior_predictive"].to_dataset()
+    replicates = {str(name): values.values for name, values in posterior.data_vars.items()}
+    groups = (fit.data[group].to_dataset() for group in ("observed_data", "constant_data") if group in fit.data)
+    data = {str(name): values.values for group in groups for name, values in group.data_vars.items()}
+    measure = fit.effects.measure.name
+    seen = _statistics(*_effects(data, measure, fit.model))
+    expected = _statistics(*_effects(data | replicates, measure, fit.model))
+    names = [*(f"estimate[{study}]" for study in fit.effects.study), "Q", "range"]
+    tail = (1 - fit.level) / 2
+    rows = []
+    for i, name in enumerate(names):
+        draws, value = expected[..., i].ravel(), float(seen[i])
+        lower, median, upper = np.quantile(draws, [tail, 0.5, 1 - tail])
+        p = np.mean(draws > value) + 0.5 * np.mean(draws == value)
+        rows.append((name, value, lower, median, upper, p))
+    return pd.DataFrame(rows, columns=["statistic", "observed", "lower", "median", "upper", "p"])
+
+
+def _effects(
+    data: Mapping[str, NDArray[np.float64]], measure: str, model: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Estimates and variances, shape (*S, k), of the effects given, or of counts or means."""
+    if "y" in data and "sei" in data:
+        return data["y"], np.broadcast_to(data["sei"] ** 2, data["y"].shape)
+    formulas = {**ARM_FORMULAS, "SMD": SMD_CONVENTIONS["revman5"]}
+    arms: dict[str, Any] = {name: np.asarray(values, dtype=float) for name, values in data.items()}
+    try:
+        yi, vi = formulas[measure](arms)
+    except KeyError as error:
+        raise ValueError(f"{model} has no replicates of effects, counts or means: no {error.args[0]}.") from None
+    return np.broadcast_arrays(yi, vi)  # type: ignore[return-value]  # two, for two were given
+
+
+def _statistics(yi: NDArray[np.float64], vi: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Estimates, Q about their inverse-variance mean, and range, shape (*S, k + 2)."""
+    w = 1 / vi
+    mean = (w * yi).sum(axis=-1, keepdims=True) / w.sum(axis=-1, keepdims=True)
+    q = (w * (yi - mean) ** 2).sum(axis=-1)
+    return np.concatenate([yi, np.stack([q, np.ptp(yi, axis=-1)], axis=-1)], axis=-1)
+
+
+def prior_predictive(
+    name: str, effects: Any, priors: Priors, *, seed: int, draws: int = 1000, **options: Hashable
+) -> xr.Dataset:
+    """What a model expects before it has seen the estimates, of studies as large as these.
+
+    Parameters
+    ----------
+    name
+        A model of ``bayespip.models``.
+    effects
+        Whose sizes or standard errors are used, never their estimates.
+    priors
+        Proper priors on mu and tau.
+    seed
+        Integer from 0.
+    draws
+        Number of draws.
+    **options
+        Of the model.
+
+    Returns
+    -------
+    Dataset
+        The model's variables from their priors, and its observed variables given them; dims draw, study and the
+        model's own; model scale.
+
+    Raises
+    ------
+    ValueError
+        If a prior is improper.
+    """
+    module, rng = load(name), np.random.default_rng(seed)
+    for prior in (priors.mu, priors.tau):
+        if not prior.proper:
+            raise ValueError(f"the prior predictive distribution needs proper priors; {prior} on {prior.role} is not.")
+    from bayespip.sampling import structure
+
+    drawn = module.draw_prior(effects, priors, rng, size=(draws,), **options)
+    observed = [variable.name for variable in structure(name, effects, priors, options).model.observed_RVs]
+    completed = module.complete(effects, drawn, rng, **options)
+    arrays = drawn | {variable: completed[variable] for variable in observed}
+    labels = {"study": effects.study, **(module.coords(effects) if hasattr(module, "coords") else {})}
+    dims = {"theta": ("study",), "z": ("study",), **module.ABOUT.dims, **dict.fromkeys(observed, ("study",))}
+    named = {v: (("draw", *dims.get(v, ())), x) for v, x in arrays.items()}
+    return xr.Dataset(named, {"draw": np.arange(draws), **{dim: list(at) for dim, at in labels.items()}})
