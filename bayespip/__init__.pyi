@@ -12,6 +12,21 @@ from .fits import Estimate, compare
 from .frequentist import FrequentistFit, frequentist_fit
 from .mcmc import ConvergenceError, PymcFit, pymc_fit
 from .measures import MEASURES, Measure
+from .plots import (
+    plot_checks,
+    plot_comparison,
+    plot_forest,
+    plot_funnel,
+    plot_joint,
+    plot_matrix,
+    plot_models,
+    plot_predictive,
+    plot_rob,
+    plot_sensitivity,
+    plot_shrinkage,
+    plot_tau,
+    plot_tipping,
+)
 from .priors import Priors
 from .readers import ReadError, read_review, read_table
 from .reanalysis import Reanalysis, reanalyse
@@ -21,6 +36,7 @@ from .sensitivity import (
     power_scaling,
     prior_grid,
     tau_evidence,
+    tipping_curve,
     tipping_point,
     tipping_range,
 )
@@ -59,6 +75,19 @@ __all__ = [
     "frequentist_fit",
     "list_reviews",
     "load_review",
+    "plot_checks",
+    "plot_comparison",
+    "plot_forest",
+    "plot_funnel",
+    "plot_joint",
+    "plot_matrix",
+    "plot_models",
+    "plot_predictive",
+    "plot_rob",
+    "plot_sensitivity",
+    "plot_shrinkage",
+    "plot_tau",
+    "plot_tipping",
     "power_scaling",
     "prior_grid",
     "priors",
@@ -68,6 +97,7 @@ __all__ = [
     "reanalyse",
     "split_control",
     "tau_evidence",
+    "tipping_curve",
     "tipping_point",
     "tipping_range",
 ]

@@ -10,6 +10,7 @@ import csv
 import io
 import tomllib
 from collections import Counter
+from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["REVIEWS", "list_reviews", "load_review", "load_stated"]
+__all__ = ["REVIEWS", "list_reviews", "load_external_facts", "load_review", "load_stated"]
 
 REVIEWS = ("bcg", "coaching", "pip")
 NOT_PUBLISHED = "not published; read the review's own data file"
@@ -51,6 +52,7 @@ def load_review(name: str) -> Review:
     """
     data, codebook = files("bayespip.data"), _codebook(name)
     tables = codebook["tables"]
+    read = dict.fromkeys((f"{name}.toml", *(table["file"] for table in tables.values())))
     frames = {
         role: _frame(data / table["file"], table["columns"])
         for role, table in tables.items()
@@ -72,6 +74,7 @@ def load_review(name: str) -> Review:
         arms=frames.get("arms"),
         external=frames.get("external"),
         topics=tuple(codebook.get("prior_topics", ())),
+        sources=tuple((file, sha256((data / file).read_bytes()).hexdigest()) for file in read),
     )
 
 
@@ -109,6 +112,15 @@ def load_stated(name: str) -> pd.DataFrame | None:
 
     rows = _codebook(name).get("stated")
     return pd.DataFrame(rows, columns=list(STATED), dtype="str") if rows else None
+
+
+def load_external_facts(name: str) -> dict[str, dict[str, Any]]:
+    """What the codebook says of a bundled review's evidence from outside, by the id in ``Review.external``.
+
+    Of each: ``intervention``; ``same_intervention``, whether it is or includes the review's; ``counted_twice``, why it
+    would count trials twice, or "".
+    """
+    return dict(_codebook(name).get("external", {}))
 
 
 def list_reviews() -> pd.DataFrame:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path  # noqa: TC003  (Typer reads the annotations)
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
+    from bayespip.reanalysis import Reanalysis
     from bayespip.review import Review
 
 app = typer.Typer(
@@ -26,51 +27,131 @@ bayespip reanalyse pip --out results --only P1 --only P13 --no-pymc
 
 bayespip reanalyse CD010534.rm5 --out results
 
+bayespip report CD010534.rm5 --out report.html --no-pymc
+
 bayespip reanalyse CD010534-data.zip --out results --only 1.2 --only 4.1
 """
 
 
+Source = Annotated[str, typer.Argument(help="A review's file (.rm5, .csv, .zip), or the name of a bundled review.")]
+Only = Annotated[list[str] | None, typer.Option(help="Id of an analysis; repeat for more.")]
+Topic = Annotated[list[str] | None, typer.Option(help="Cochrane topic of the published priors; repeat for more.")]
+Bounds = Annotated[bool, typer.Option(help="Bounds over the study data consistent with results.")]
+Pymc = Annotated[bool, typer.Option(help="Sample with PyMC as well, as a cross-check.")]
+Pooling = Annotated[str, typer.Option(help="Mean about which printed Qs are taken: IV or MH.")]
+Level = Annotated[float, typer.Option(help="Probability of the intervals.")]
+Seed = Annotated[int, typer.Option(help="Of everything random.")]
+Model = Annotated[
+    list[str] | None, typer.Option(help="Another model to fit as well (`bayespip models`); repeat for more.")
+]
+
+
 @app.command(epilog=_EXAMPLES)
 def reanalyse(  # noqa: PLR0917  (Typer passes them by name)
-    source: Annotated[str, typer.Argument(help="A review's file (.rm5, .csv, .zip), or the name of a bundled review.")],
+    source: Source,
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
-    only: Annotated[list[str] | None, typer.Option(help="Id of an analysis; repeat for more.")] = None,
-    topic: Annotated[
-        list[str] | None, typer.Option(help="Cochrane topic of the published priors; repeat for more.")
-    ] = None,
-    bounds: Annotated[bool, typer.Option(help="Bounds over the study data consistent with results.")] = True,
-    pymc: Annotated[bool, typer.Option(help="Sample with PyMC as well, as a cross-check.")] = True,
-    pooling: Annotated[str, typer.Option(help="Mean about which printed Qs are taken: IV or MH.")] = "IV",
-    level: Annotated[float, typer.Option(help="Probability of the intervals.")] = 0.95,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 1,
+    only: Only = None,
+    topic: Topic = None,
+    bounds: Bounds = True,
+    pymc: Pymc = True,
+    pooling: Pooling = "IV",
+    level: Level = 0.95,
+    model: Model = None,
+    seed: Seed = 1,
 ) -> None:
     """Pool a review's outcomes again and compare."""
     with _errors():
         review = _review(source)
         from bayespip.findings import agreement
-        from bayespip.reanalysis import reanalyse as pool_again
         from bayespip.saving import writable
         from bayespip.terminal import console, show
 
         writable(out)
-
-        with _progress() as progress:
-            result = pool_again(
-                review,
-                analyses=only or None,
-                topics=topic or None,
-                level=level,
-                pooling=pooling,
-                with_bounds=bounds,
-                with_pymc=pymc,
-                seed=seed,
-                progress=progress,
-            )
+        options = {"level": level, "pooling": pooling, "with_bounds": bounds, "with_pymc": pymc, "seed": seed}
+        options["models"] = model or ()
+        result = _pooled_again(review, only, topic, options)
         folder = result.save(out)
     show(result)
-    console().print(f"\nWritten to {folder}; read summary.md first.", markup=False, soft_wrap=True)
+    console().print(f"\nWritten to {folder}; open report.html, or read summary.md.", markup=False, soft_wrap=True)
     if agreement(result.checks).disagree:
         _fail("PyMC and the exact engine disagree; the fits are named in checks.csv.")
+
+
+@app.command()
+def report(  # noqa: PLR0917  (Typer passes them by name)
+    source: Source,
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    only: Only = None,
+    topic: Topic = None,
+    bounds: Bounds = True,
+    pymc: Pymc = True,
+    pooling: Pooling = "IV",
+    level: Level = 0.95,
+    model: Model = None,
+    seed: Seed = 1,
+    format: Annotated[str, typer.Option(help="html, md, docx or pdf; the last two need Pandoc.")] = "html",  # noqa: A002
+) -> None:
+    """Pool a review's outcomes again and write the report: one HTML file that needs no network, or a document."""
+    with _errors():
+        from bayespip.report.documents import FORMATS, require_programs, write_document
+
+        if format not in ("html", *FORMATS):
+            raise ValueError(f"format must be one of html, {', '.join(FORMATS)}; got {format!r}.")
+        if format != "html":
+            require_programs(format)
+        review = _review(source)
+        from bayespip.saving import writable
+        from bayespip.terminal import console
+
+        if out.is_dir():
+            raise IsADirectoryError(f"out must be a file, such as report.html; {out} is a folder.")
+        writable(out.parent).mkdir(parents=True, exist_ok=True)
+        options = {"level": level, "pooling": pooling, "with_bounds": bounds, "with_pymc": pymc, "seed": seed}
+        options["models"] = model or ()
+        result = _pooled_again(review, only, topic, options)
+        file = result.report(out) if format == "html" else write_document(result, out, format=format)
+    console().print(f"Written to {file}.", markup=False, soft_wrap=True)
+
+
+@app.command()
+def models(
+    source: Annotated[
+        str | None, typer.Option("--for", help="A review's file or name: which models its data ask for, and why.")
+    ] = None,
+) -> None:
+    """List the models: what each asks, assumes and needs, and how it was calibrated."""
+    from bayespip.model_tables import show_choice, show_models
+
+    with _errors():
+        if source is None:
+            show_models()
+        else:
+            show_choice(_review(source))
+
+
+@app.command()
+def sbc(
+    model: Annotated[list[str] | None, typer.Argument(help="Names of models; all if none is given.")] = None,
+    k: Annotated[list[int] | None, typer.Option(help="Number of studies; repeat for more.")] = None,
+    replicates: Annotated[int, typer.Option(help="Simulated data sets each.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 7,
+    out: Annotated[Path | None, typer.Option(help="Folder for calibration.csv and the figures.")] = None,
+) -> None:
+    """Calibrate models by simulation: whether their posteriors have the probabilities they claim."""
+    from bayespip.calibration.designs import SIZES, designs
+    from bayespip.calibration.records import calibrate, save
+    from bayespip.model_tables import show_calibration
+    from bayespip.models import available
+
+    with _errors():
+        chosen = [design for name in model or available() for design in designs(name)]
+        with _progress() as progress:
+            table, ranks = calibrate(chosen, k or SIZES, replicates=replicates, seed=seed, report=progress)
+        if out is not None:
+            save(table, ranks, out)
+    show_calibration(table)
+    if not table["inside"].all():
+        _fail("ranks of some parameters are not uniform; they are named above.")
 
 
 @app.command()
@@ -138,6 +219,16 @@ def _fail(message: str) -> None:
 
     console(stderr=True).print(f"Error: {message}", style="red", markup=False, soft_wrap=True)
     raise typer.Exit(1)
+
+
+def _pooled_again(
+    review: Review, only: list[str] | None, topic: list[str] | None, options: Mapping[str, Any]
+) -> Reanalysis:
+    """The re-analysis that these options ask for, with its progress shown."""
+    from bayespip.reanalysis import reanalyse as pool_again
+
+    with _progress() as progress:
+        return pool_again(review, analyses=only or None, topics=topic or None, progress=progress, **options)
 
 
 @contextmanager

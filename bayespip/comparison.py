@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayespip.arm_names import arm_names
 from bayespip.conclusions import claim_holds, prior_predictive_p, prior_prob_of_dl_tau
 from bayespip.quantities import PARAMETERS, QUANTITIES
 
@@ -27,7 +28,9 @@ SPREAD = [f"{edge}{end}" for edge in EDGES for end in ("", "_min", "_max")]
 PROBABILITIES = [
     f"prob_{what}{end}" for what in ("above_null", "below_null", "favours") for end in ("", "_min", "_max")
 ]
-IDENTITY = ["analysis", "outcome", "timepoint", "comparison", "measure", "k", "k_source", "basis", "value_of"]
+IDENTITY = [
+    "analysis", "outcome", "timepoint", "comparison", "arm_e", "arm_c", "measure", "k", "k_source", "basis", "value_of",
+]  # fmt: skip
 METHOD = ["method", "prior", "prior_mu", "prior_tau", "prior_kind", "parameter"]
 EXTREMES = ("analysis", "k", "basis", "method", "prior", "quantity", "end", "bound", "study", "yi", "sei")
 COLUMNS = [
@@ -149,11 +152,14 @@ def as_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 def _identity(analysis: Analysis, measure: Measure | None, k: int | None) -> dict[str, Any]:
     reported = analysis.reported
+    experimental, control = arm_names(analysis)
     return {
         "analysis": analysis.id,
         "outcome": analysis.outcome,
         "timepoint": analysis.timepoint,
         "comparison": analysis.comparison,
+        "arm_e": experimental,
+        "arm_c": control,
         "measure": measure.name if measure else "",
         "k": k,
         "k_source": (reported.k_source if reported else "study data") if k is not None else "",

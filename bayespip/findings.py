@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayespip.comparison import NOT_POOLED
 from bayespip.conclusions import CONFLICT
+from bayespip.model_runs import METHOD
 from bayespip.quantities import PARAMETERS
 from bayespip.reanalysis import EXACT, SAMPLED
 from bayespip.wording import count, printed
@@ -49,6 +50,11 @@ class Line:
         return str(self.mu["method"])
 
     @property
+    def model(self) -> str:
+        """Name of the model, of a line of another than the normal-normal one; else empty."""
+        return self.method.removeprefix(METHOD) if self.method.startswith(METHOD) else ""
+
+    @property
     def priors(self) -> tuple[str, str, str]:
         """Names of the priors on tau and on mu, and their kind; empty for frequentist methods."""
         return str(self.mu["prior_tau"]), str(self.mu["prior_mu"]), str(self.mu["prior_kind"])
@@ -78,6 +84,8 @@ class Finding:
         The analysis's id; with k where it is fitted for more than one.
     frequentist, bayesian
         Lines in the order of the table; PyMC, the cross-check, is not among them.
+    others
+        Lines of other models than the normal-normal one, where any were asked for.
     """
 
     analysis: Analysis
@@ -85,6 +93,7 @@ class Finding:
     label: str
     frequentist: tuple[Line, ...]
     bayesian: tuple[Line, ...]
+    others: tuple[Line, ...] = ()
 
     @property
     def null(self) -> float:
@@ -200,8 +209,9 @@ def findings(result: Reanalysis) -> tuple[Finding, ...]:
                 analyses[analysis],
                 k,
                 f"{analysis} (k = {k})" if several[analysis] > 1 else analysis,
-                tuple(line for line in lines if line.method != EXACT),
+                tuple(line for line in lines if line.method != EXACT and not line.model),
                 tuple(line for line in lines if line.method == EXACT),
+                tuple(line for line in lines if line.model),
             )
         )
     return tuple(found)

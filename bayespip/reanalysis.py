@@ -18,15 +18,16 @@ import pandas as pd
 
 from bayespip.agreement import ROW, CrossCheck, cross_check
 from bayespip.bounds import bounds
-from bayespip.cases import Case, LeftOut, cases, pooled_results
+from bayespip.cases import Case, LeftOut, cases
 from bayespip.comparison import EXTREMES, Values, as_frame, extremes_of, published_row, rows_of
 from bayespip.conditional import admissible, conditional
 from bayespip.exact import exact_fit
-from bayespip.priors.sets import POOLED_TOPIC, PriorSet, default_priors
-from bayespip.propriety import require_proper_posterior
-from bayespip.provenance import versions
+from bayespip.model_runs import quantities_of, run_models
+from bayespip.priors.sets import POOLED_TOPIC, PriorSet
+from bayespip.provenance import commit, versions
 from bayespip.quantities import PARAMETERS, Bayesian, Frequentist
 from bayespip.reproduction import reproduce
+from bayespip.selection import chosen_analyses, require_some, with_priors
 from bayespip.sensitivity.robustness import sentences, tipping_frame, tipping_points
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from bayespip.fits import Fit
     from bayespip.priors import Priors
     from bayespip.quantities import Method
     from bayespip.review import Analysis, Review
@@ -67,7 +67,8 @@ class Reanalysis:
         Tidy table: one row an analysis, number of studies, method, prior and parameter; columns as in
         ``comparison.COLUMNS``, display scale with the model scale beside it.
     trees
-        Sampled posteriors by analysis label: ArviZ DataTrees with a dimension ``prior``.
+        Sampled posteriors by analysis label, of other models by label and model: ArviZ DataTrees with a dimension
+        ``prior``.
     checks
         The two engines compared: one row an analysis and prior.
     extremes
@@ -86,7 +87,14 @@ class Reanalysis:
         The results that the review's file stores, computed again as RevMan does (``Review.reproduce``); empty where
         none are stored.
     settings
-        level, seed, pooling, analyses (those asked for, or None), bounds, pymc, versions.
+        level, seed, pooling, analyses (those asked for, or None), bounds, pymc, models (if any), versions, commit (of
+        a checkout).
+    cases
+        What was fitted: one an analysis and number of studies.
+    sets
+        The priors of each case.
+    unfitted
+        What the models asked for could not fit: analysis, k, model, prior, reason.
     """
 
     review: Review
@@ -101,9 +109,18 @@ class Reanalysis:
     sentences: pd.DataFrame
     reproduction: pd.DataFrame
     settings: dict[str, Any]
+    cases: tuple[Case, ...]
+    sets: tuple[tuple[PriorSet, ...], ...]
+    unfitted: pd.DataFrame
+
+    def report(self, file: str | Path, *, ratings: Mapping[str, str | tuple[str, str]] | None = None) -> Path:
+        """Write the report, one HTML file that needs no network: see ``report.html.write_report``."""
+        from bayespip.report.html import write_report
+
+        return write_report(self, file, ratings=ratings)
 
     def save(self, folder: str | Path) -> Path:
-        """Write the tables, posterior.nc, summary.md and the figure.
+        """Write the tables, posterior.nc, summary.md, report.html and the figure.
 
         Tables: comparison.csv and .parquet, tipping.csv, assumptions.csv, checks.csv, extremes.csv, reproduction.csv.
         Files are written beside the
@@ -125,6 +142,7 @@ def reanalyse(
     pooling: str = "IV",
     with_bounds: bool = True,
     with_pymc: bool = True,
+    models: Sequence[str] = (),
     seed: int = 1,
     progress: Progress | None = None,
 ) -> Reanalysis:
@@ -148,6 +166,9 @@ def reanalyse(
         Bounds over the study data consistent with published results.
     with_pymc
         Sample every posterior with PyMC as well.
+    models
+        Other models to fit beside the normal-normal one, under the same priors (``bayespip models`` lists them); of
+        a published result on its equal-variance member.
     seed
         Of everything random; the same seed gives the same tables.
     progress
@@ -162,17 +183,17 @@ def reanalyse(
     """
     if not 0 < level < 1:
         raise ValueError(f"level must lie in (0, 1); got {level!r}.")
-    chosen = _chosen(review, analyses)
+    chosen = chosen_analyses(review, analyses)
     fittable, left = cases(review.id, chosen, review.studies, pooling=pooling)
-    fitted, its_priors, improper = _with_priors(fittable, priors, topics or review.topics or (POOLED_TOPIC,))
+    fitted, its_priors, improper = with_priors(fittable, priors, topics or review.topics or (POOLED_TOPIC,))
     reasons = {out.analysis.id: out.reason for out in (*left, *improper)}
-    _require_some(fitted, review, chosen, reasons)
+    require_some(fitted, review, chosen, reasons)
     report = progress or (lambda stage, done, total: None)
     outcomes = _each("posteriors", lambda i: _values(fitted[i], its_priors[i], level, seed), len(fitted), report)
     reasons |= {out.analysis.id: out.reason for out in outcomes if isinstance(out, LeftOut)}
     kept = [i for i, out in enumerate(outcomes) if not isinstance(out, LeftOut)]
     todo, sets, values = [fitted[i] for i in kept], [its_priors[i] for i in kept], [outcomes[i] for i in kept]
-    _require_some(todo, review, chosen, reasons)
+    require_some(todo, review, chosen, reasons)
     trees, checks = _sample(todo, sets, level, seed, report) if with_pymc else ({}, {})
     if with_bounds and any(case.family for case in todo):
         found = _each("bounds", lambda i: _with_bounds(todo[i], sets[i], values[i], level, seed), len(todo), report)
@@ -180,6 +201,8 @@ def reanalyse(
     tips = _each(
         "tipping points", lambda i: tipping_points(todo[i], level=level, with_bounds=with_bounds), len(todo), report
     )
+    runs = run_models(models, todo, sets, level=level, seed=seed, report=report)
+    trees |= runs.trees(todo)
     if checks:
         pairs = zip(todo, sets, strict=True)
         sampled = [
@@ -187,11 +210,13 @@ def reanalyse(
         ]
     else:
         sampled = [[] for _ in todo]
-    table = as_frame(_rows(chosen, reasons, todo, [[*a, *b] for a, b in zip(values, sampled, strict=True)], level))
+    every = [[*own, *checked, *others] for own, checked, others in zip(values, sampled, runs.values, strict=True)]
+    table = as_frame(_rows(chosen, reasons, todo, every, level))
     assumed = [(c.analysis.id, c.k, sentence) for c in todo for sentence in c.assumptions]
     settings = {"level": level, "seed": seed, "pooling": pooling, "bounds": with_bounds, "pymc": with_pymc}
     ids = None if analyses is None else tuple(a.id for a in chosen)
-    settings |= {"analyses": ids, "versions": versions()}
+    settings |= {"models": tuple(models)} if models else {}
+    settings |= {"analyses": ids, "versions": versions(), "commit": commit()}
     return Reanalysis(
         review,
         chosen,
@@ -208,6 +233,9 @@ def reanalyse(
         sentences(todo, tips, table),
         reproduce(review),
         settings,
+        tuple(todo),
+        tuple(sets),
+        runs.unfitted(),
     )
 
 
@@ -228,66 +256,6 @@ def _rows(
             if case.analysis is analysis:
                 rows += [row for v in own for row in rows_of(case, v, level)]
     return rows
-
-
-def _chosen(review: Review, analyses: Sequence[str] | None) -> tuple[Analysis, ...]:
-    pooled = pooled_results(review)
-    if analyses is None:
-        return pooled
-    found = tuple(a for a in pooled if a.id in analyses or a.id.rpartition(".")[0] in analyses)
-    known = (*review.ids, *(a.id for a in pooled))
-    unknown = [i for i in analyses if i not in known]
-    if unknown or not analyses:
-        got = ", ".join(map(repr, unknown)) or "none"
-        raise ValueError(f"analyses must be among {', '.join(dict.fromkeys(known))}; got {got}.")
-    return found
-
-
-def _require_some(todo: Sequence[Case], review: Review, chosen: Sequence[Analysis], reasons: Mapping[str, str]) -> None:
-    if not todo:
-        raise ValueError(f"nothing to pool in {review.id}: {_why_nothing(chosen, reasons)}.")
-
-
-def _why_nothing(chosen: Sequence[Analysis], reasons: Mapping[str, str]) -> str:
-    """Each reason once, with the analyses that have it."""
-    by: dict[str, list[str]] = {}
-    for analysis, reason in reasons.items():
-        by.setdefault(reason.rstrip("."), []).append(analysis)
-    why = [f"{', '.join(ids)}: {reason}" for reason, ids in by.items()]
-    silent = ", ".join(a.id for a in chosen if a.id not in reasons)
-    if silent:
-        why.append(f"neither study data nor a published result for {silent}")
-    return "; ".join(why) or "it holds no analyses"
-
-
-def _with_priors(
-    fittable: Sequence[Case], given: Sequence[Priors | PriorSet] | None, topics: Sequence[str]
-) -> tuple[list[Case], list[tuple[PriorSet, ...]], list[LeftOut]]:
-    """The cases with their priors; those that have no proper posterior under the default priors are left out."""
-    todo, sets, left = [], [], []
-    for case in fittable:
-        its = _prior_sets(case, given, topics)
-        try:
-            for s in its:
-                require_proper_posterior(case.k, s.priors)
-        except ValueError as error:
-            if given is not None:
-                raise ValueError(f"{case.label}: {error}") from None
-            left.append(LeftOut(case.analysis, f"{error} Give a prior with a scale in its unit."))
-            continue
-        todo.append(case)
-        sets.append(its)
-    return todo, sets, left
-
-
-def _prior_sets(case: Case, given: Sequence[Priors | PriorSet] | None, topics: Sequence[str]) -> tuple[PriorSet, ...]:
-    if given is None:
-        return default_priors(case.measure, topics=topics, sd=case.sd, sei=case.effects.sei)
-    sets = tuple(p if isinstance(p, PriorSet) else PriorSet(p, str(p.mu), str(p.tau), "given") for p in given)
-    labels = [s.priors.label for s in sets]
-    if not sets or len(set(labels)) < len(labels):
-        raise ValueError(f"priors must be at least one, with different names; got {', '.join(labels) or 'none'}.")
-    return sets
 
 
 def _each(stage: str, work: Callable[[int], Any], count: int, report: Progress) -> list[Any]:
@@ -320,7 +288,7 @@ def _computed(case: Case, sets: Sequence[PriorSet], level: float, seed: int) -> 
     members = admissible(case.family, seed=seed) if case.family else None
     for s in sets:
         if case.family is None:
-            found.append(Values(EXACT, _of_fit(exact_fit(case.effects, s.priors, level=level)), of, s))
+            found.append(Values(EXACT, quantities_of(exact_fit(case.effects, s.priors, level=level)), of, s))
         else:
             averaged = conditional(case.family, Bayesian(s.priors, level), members=members)
             found.append(Values(EXACT, averaged.quantities, "conditional posterior", s))
@@ -340,11 +308,6 @@ def _with_bounds(
 
 def _frequentist(level: float) -> list[Frequentist]:
     return [Frequentist(tau2, ci, level) for tau2, ci in FREQUENTIST]
-
-
-def _of_fit(fit: Fit) -> np.ndarray[Any, np.dtype[np.float64]]:
-    estimates = (getattr(fit, parameter) for parameter in PARAMETERS)
-    return np.array([*(x for e in estimates for x in (e.point, e.lower, e.upper)), fit.prob_positive])
 
 
 def _sample(
@@ -373,7 +336,7 @@ def _sampled(case: Case, prior: PriorSet, check: CrossCheck) -> Values:
     of = "study data" if case.family is None else "equal-variance member"
     if check.fit is None:
         return Values(SAMPLED, np.full(3 * len(PARAMETERS) + 1, np.nan), of, prior, note=check.note)
-    return Values(SAMPLED, _of_fit(check.fit), of, prior, note=check.note)
+    return Values(SAMPLED, quantities_of(check.fit), of, prior, note=check.note)
 
 
 def _priors_frame(todo: Sequence[Case], sets: Sequence[Sequence[PriorSet]]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -305,6 +305,8 @@ class Review:
         Cochrane topics whose published priors are plausible here (``priors.sets.TOPICS``); empty: all of Cochrane.
     notes
         What was met while a file was read, as sentences: repaired text, impossible years, values not understood.
+    sources
+        Name and SHA-256 (hexadecimal) of every file it was read from. Two reviews that differ in these alone are equal.
 
     Raises
     ------
@@ -323,6 +325,7 @@ class Review:
     external: pd.DataFrame | None = None
     topics: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    sources: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "analyses", tuple(self.analyses))
@@ -379,7 +382,7 @@ def _same(one: Any, other: Any) -> bool:
     """Field by field; frames by .equals, because == on a DataFrame gives a DataFrame."""
     if type(one) is not type(other):
         return False
-    return all(_equal(getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
+    return all(_equal(getattr(one, f.name), getattr(other, f.name)) for f in fields(one) if f.compare)
 
 
 def _equal(a: Any, b: Any) -> bool:

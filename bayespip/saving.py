@@ -54,7 +54,7 @@ def save(result: Reanalysis, folder: str | Path) -> Path:
     OSError
         If the folder cannot be made or written; earlier results in it stay as they were.
     """
-    from bayespip.figures import save_comparison
+    from bayespip.plots.comparison import save_comparison
     from bayespip.summary import summary
 
     target = writable(folder)
@@ -73,6 +73,7 @@ def save(result: Reanalysis, folder: str | Path) -> Path:
             result.reproduction.to_csv(draft / "reproduction.csv", index=False)
         if result.trees:
             _write_trees(result, draft / "posterior.nc")
+        result.report(draft / "report.html")
         (draft / "summary.md").write_text(summary(result), encoding="utf-8")
         save_comparison(result.table, draft)
         written = sorted(draft.iterdir())

@@ -10,6 +10,7 @@ from bayespip.cases import pooled_results
 from bayespip.conclusions import CONFLICT
 from bayespip.findings import HEADLINE, ONE_DATA_SET, agreement, findings, not_pooled, unpublished
 from bayespip.found import paragraph
+from bayespip.models import load
 from bayespip.reanalysis import DEPENDENCE
 from bayespip.reproduction import DIFFERS, NOT_STORED, tally
 from bayespip.sensitivity.matrix import RULE, RULE_OF_FAMILIES, conclusion_matrix
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from bayespip.findings import Finding, Line
     from bayespip.reanalysis import Reanalysis
 
-_HOW_TO_READ = f"""\
+HOW_TO_READ = f"""\
 **Value and interval.** Bayesian rows give the posterior median and the central interval; both axes of the
 prior, on tau and on mu, are named in every row. tau is on the model scale (log for ratios). *Hybrid* rows
 put a published prior on tau beside another prior on mu; nobody estimated that pair.
@@ -39,7 +40,7 @@ exactly. *common* assumes one effect for all studies.
 **Claim holds.** A result published as significant is a claim: that the interval excludes no effect on the
 published side. A result published as not significant claims nothing. Of a result read from a file, the claim is
 what its stored interval says."""
-_FROM_PUBLISHED = """\
+FROM_PUBLISHED = """\
 **consistent-with-reported.** Only pooled results were published. For each there is a family of study data
 that would have given exactly the printed numbers; everything computed from it is labelled so. No study
 value is invented, and none of this is study data.
@@ -52,7 +53,7 @@ That member need not keep the limits that the trials' sizes set, so such a value
 **Bounds**, in brackets as [lower limit; upper limit], each smallest..largest: the extremes over all
 members. A claim holds in all, some or no members by whether all, some or no intervals exclude no effect."""
 
-_NO_SOURCE = {"flat": "none needed: a constant density, improper"}
+NO_SOURCE = {"flat": "none needed: a constant density, improper"}
 
 
 def summary(result: Reanalysis) -> str:
@@ -66,7 +67,7 @@ def summary(result: Reanalysis) -> str:
         _first_tables(found),
         _robustness(result, from_published=from_published),
         (f"> {DEPENDENCE}",) if len(found) > 1 else (),
-        ("## How to read this", _HOW_TO_READ, *([_FROM_PUBLISHED] if from_published else [])),
+        ("## How to read this", HOW_TO_READ, *([FROM_PUBLISHED] if from_published else [])),
         ("## Outcome by outcome", *(block for f in found for block in _outcome(f))),
         _not_published(result),
         _not_pooled(result),
@@ -74,6 +75,7 @@ def summary(result: Reanalysis) -> str:
         _assumptions(result.assumptions, len(found)),
         _conflicts(found),
         _engines(result),
+        _models(result),
         _priors(result.priors),
         _settings(result),
     )
@@ -88,7 +90,12 @@ def _title(result: Reanalysis, found: Sequence[Finding]) -> Iterator[str]:
     if review.doi:
         yield f"doi: [{review.doi}](https://doi.org/{review.doi})"
     yield f"**Where the numbers come from.** {review.provenance}"
-    parts, everything = [], pooled_results(review)
+    yield f"**What was re-analysed.** {extent(result, found)}."
+
+
+def extent(result: Reanalysis, found: Sequence[Finding]) -> str:
+    """How many results of each kind were re-analysed, of how many, from how many studies."""
+    parts, everything = [], pooled_results(result.review)
     for basis, what in (("published", "published results"), ("study data", "analyses with study data")):
         of = {a.id for a in everything if a.basis == basis}
         if of:
@@ -101,18 +108,29 @@ def _title(result: Reanalysis, found: Sequence[Finding]) -> Iterator[str]:
     named = sum(a.basis == "not published" for a in everything)
     if named:
         parts.append(f"{count(named, 'further outcome')} named without numbers")
-    yield f"**What was re-analysed.** {'; '.join(parts)}."
+    return "; ".join(parts)
 
 
 def _first_tables(found: Sequence[Finding]) -> Iterator[str]:
-    """One table a measure and set of priors: both axes, and what becomes of the claim."""
+    for title, heads, rows in first_tables(found):
+        yield f"## {title}"
+        yield _markdown(heads, rows)
+
+
+def first_tables(found: Sequence[Finding]) -> Iterator[tuple[str, list[str], list[list[str]]]]:
+    """One table a measure and set of priors: both axes, and what becomes of the claim.
+
+    Yields
+    ------
+    title, headings, rows
+        Cells with ``<br>`` for line breaks.
+    """
     groups: dict[tuple[object, ...], list[Finding]] = {}
     for f in found:
         measure = f.analysis.measure
         groups.setdefault((measure, *(line.priors for line in f.front)), []).append(f)
     for group in groups.values():
         measure, front = group[0].analysis.measure, group[0].front
-        yield f"## {measure.label if measure else ''}"
         heads = ["outcome", "published", HEADLINE]
         heads += [f"tau {line.priors[0]}<br>mu {line.priors[1]}" for line in front]
         claims = any(f.claimed for f in group)
@@ -121,7 +139,7 @@ def _first_tables(found: Sequence[Finding]) -> Iterator[str]:
             row = [f"{f.label} {f.analysis.outcome}", f.published]
             row += [_mu(f, line) for line in (f.headline, *f.front)]
             rows.append(row + ([_verdicts(f)] if claims else []))
-        yield _markdown(heads + (["claim holds"] if claims else []), rows)
+        yield (measure.label if measure else ""), heads + (["claim holds"] if claims else []), rows
 
 
 def _robustness(result: Reanalysis, *, from_published: bool) -> Iterator[str]:
@@ -152,15 +170,21 @@ def _outcome(f: Finding) -> Iterator[str]:
     yield "; ".join(part for part in about if part) + "."
     if a.note:
         yield a.note
-    heads = ["method", "tau prior", "mu prior", "mu", "tau", "new study", "P", "claim holds"]
-    yield _markdown(heads, [_row(f, line) for line in (*f.frequentist, *f.bayesian)])
+    yield _markdown(*outcome_table(f))
     yield from _footnotes(f)
+
+
+def outcome_table(f: Finding) -> tuple[list[str], list[list[str]]]:
+    """Headings, and a row a method and prior; cells with ``<br>`` for line breaks."""
+    heads = ["method", "tau prior", "mu prior", "mu", "tau", "new study", "P", "claim holds"]
+    return heads, [_row(f, line) for line in (*f.frequentist, *f.bayesian, *f.others)]
 
 
 def _row(f: Finding, line: Line) -> list[str]:
     tau, new = line.tau, line.theta_new
     on_tau, on_mu, kind = line.priors
-    method = line.method if not on_tau else f"exact{', hybrid' if kind == 'hybrid' else ''}"
+    engine = line.model or ("exact" if on_tau else line.method)
+    method = f"{engine}{', hybrid' if kind == 'hybrid' else ''}"
     tau_text = estimate(tau["point"], tau["lower"], tau["upper"])
     holds = "" if line.mu["holds"] == "no claim" else str(line.mu["holds"])
     prediction = interval(new["lower"], new["upper"], f.null)
@@ -281,13 +305,18 @@ def _assumptions(table: pd.DataFrame, outcomes: int) -> Iterator[str]:
         yield _bullets(f"{', '.join(by)}: {sentence}" for sentence, by in particular.items())
 
 
-def _conflicts(found: Sequence[Finding]) -> Iterator[str]:
-    yield "## Prior-data conflict"
+def conflict_rule(found: Sequence[Finding]) -> str:
+    """When a prior on tau is said to conflict with the data."""
     basis = " at the equal-variance member" if any(f.from_published for f in found) else ""
-    yield (
+    return (
         "Flagged where the prior predictive probability of a Q as large as the observed, or the prior "
         f"probability of a tau as large as DerSimonian and Laird's estimate, is below {CONFLICT:g}{basis}."
     )
+
+
+def _conflicts(found: Sequence[Finding]) -> Iterator[str]:
+    yield "## Prior-data conflict"
+    yield conflict_rule(found)
     rows = []
     for f in found:
         for prior, line in reversed(f.tau_priors.items()):
@@ -312,11 +341,31 @@ def _engines(result: Reanalysis) -> Iterator[str]:
         yield _bullets(f"{r.analysis} (k = {r.k}), {r.prior}: {r.note}" for r in bad.itertuples())
 
 
+def _models(result: Reanalysis) -> Iterator[str]:
+    """The other models: what each asks and assumes, and what it could not fit."""
+    names = result.settings.get("models", ())
+    if not names:
+        return
+    yield "## Other models"
+    yield (
+        "Beside the normal-normal model, under the same priors, sampled by PyMC; where only a pooled result was "
+        "published, on its equal-variance member, which is possible data and not study data."
+    )
+    about = {name: load(name).ABOUT for name in names}
+    yield _bullets(
+        f"**{name}**: {a.question} {a.likelihood}. Priors: {a.priors}. {a.reference}." for name, a in about.items()
+    )
+    if len(result.unfitted):
+        rows = [[str(cell) for cell in row] for row in result.unfitted.itertuples(index=False)]
+        yield "Not fitted:"
+        yield _markdown(["outcome", "k", "model", "prior", "why"], rows)
+
+
 def _priors(table: pd.DataFrame) -> Iterator[str]:
     yield "## Priors"
     yield "On the model scale (log for ratios)."
     rows = [
-        [*map(str, row[:-1]), str(row[-1]) or _NO_SOURCE.get(str(row[-2]), "none given")]
+        [*map(str, row[:-1]), str(row[-1]) or NO_SOURCE.get(str(row[-2]), "none given")]
         for row in table.sort_values("measure", kind="stable").itertuples(index=False, name=None)
     ]
     yield _markdown(["measure", "on", "name", "density", "source"], rows)

@@ -73,7 +73,8 @@ def outcome(finding: Finding) -> Table:
         (_probability_header(finding), "right"),
         ("claim\nholds", "left"),
     ]
-    return _table(columns, [list(_cells(finding, line)) for line in (*finding.frequentist, *finding.bayesian)])
+    lines = (*finding.frequentist, *finding.bayesian, *finding.others)
+    return _table(columns, [list(_cells(finding, line)) for line in lines])
 
 
 def overview(found: Sequence[Finding]) -> Table:
@@ -119,7 +120,10 @@ def _cells(finding: Finding, line: Line) -> Iterator[str]:
     null, mu, tau, new = finding.null, line.mu, line.tau, line.theta_new
     on_tau, on_mu, kind = line.priors
     prior = f"{on_tau}{'*' if kind == 'hybrid' else ''}\n{on_mu}"
-    yield prior if on_tau else line.method.replace(", ", ",\n")
+    if line.model:
+        yield f"{line.model}\n{prior}"
+    else:
+        yield prior if on_tau else line.method.replace(", ", ",\n")
     yield f"{number(mu['point'], null)}\n{interval(mu['lower'], mu['upper'], null)}"
     ends = (spread(mu[f"{edge}_min"], mu[f"{edge}_max"], null) for edge in ("lower", "upper"))
     yield "\n".join(ends) if line.has_bounds else ""
@@ -177,6 +181,16 @@ def _closing(result: Reanalysis, found: Sequence[Finding]) -> Iterator[Text]:
     )
     if len(found) > 1:
         yield Text(DEPENDENCE)
+    yield from _missing(result)
+    if len(found) > _MOST_TABLES:
+        yield Text(f"\nEvery method and prior of these {len(found)} outcomes: summary.md and comparison.csv.")
+    if len(result.checks):
+        counts = agreement(result.checks)
+        yield Text(f"\n{counts}", style="bold red" if counts.disagree or counts.unconverged else "")
+
+
+def _missing(result: Reanalysis) -> Iterator[Text]:
+    """What was not published, not pooled, and not fitted."""
     missing = unpublished(result)
     if len(missing):
         yield Text("\nNot published; read the review's own data file", style="bold")
@@ -187,8 +201,6 @@ def _closing(result: Reanalysis, found: Sequence[Finding]) -> Iterator[Text]:
         yield Text("\nIn the file, and not re-analysed", style="bold")
         for row in left.itertuples():
             yield Text(f"{row.analysis}  {row.outcome}: {row.note}")
-    if len(found) > _MOST_TABLES:
-        yield Text(f"\nEvery method and prior of these {len(found)} outcomes: summary.md and comparison.csv.")
-    if len(result.checks):
-        counts = agreement(result.checks)
-        yield Text(f"\n{counts}", style="bold red" if counts.disagree or counts.unconverged else "")
+    for fit in result.unfitted.to_dict("records"):
+        prior = f", {fit['prior']}" if fit["prior"] else ""
+        yield Text(f"{fit['analysis']}, {fit['model']}{prior}: not fitted: {fit['reason']}")

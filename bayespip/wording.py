@@ -88,6 +88,6 @@ def probabilities(smallest: float, largest: float) -> str:
     return low if low == high else f"{low}..{high}"
 
 
-def count(n: int, noun: str) -> str:
-    """Such as "1 prior" or "14 priors"."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+def count(n: int, noun: str, plural: str = "") -> str:
+    """Such as "1 prior", "14 priors" or, with its plural, "2 studies"."""
+    return f"{n} {noun}" if n == 1 else f"{n} {plural or f'{noun}s'}"

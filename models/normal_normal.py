@@ -39,9 +39,21 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bayespip.cases import Case
     from bayespip.priors import Priors
 
-__all__ = ["ABOUT", "build", "check", "complete", "draw_data", "draw_prior", "log_predictive", "pad", "values"]
+__all__ = [
+    "ABOUT",
+    "build",
+    "check",
+    "complete",
+    "data_of",
+    "draw_data",
+    "draw_prior",
+    "log_predictive",
+    "pad",
+    "values",
+]
 
 ABOUT = About(
     question="What is the average effect, and how much do the studies' effects differ?",
@@ -101,6 +113,11 @@ def build(effects: EffectSizes, priors: Priors, *, parameterisation: str = "marg
 def values(effects: EffectSizes) -> dict[str, NDArray[np.float64]]:
     """Estimates and standard errors."""
     return {"yi": effects.yi, "sei": effects.sei}
+
+
+def data_of(case: Case) -> EffectSizes:
+    """The effects of an analysis; of a published result, those of its equal-variance member."""
+    return case.effects
 
 
 def check(effects: EffectSizes, priors: Priors, **_: object) -> None:

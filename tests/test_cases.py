@@ -174,13 +174,14 @@ def test_what_is_left_out_has_its_reason():
     }
 
 
+NOT_ESTIMABLE = "Trial A 2001 (event_e 0, n_e 9, event_c 0, n_c 8), Trial B 2002 (event_e 5, n_e 5, event_c 7, n_c 7)"
+
+
 @pytest.mark.parametrize(
     ("outcome", "reason"),
     [
         (dichotomous(rows("dichotomous", [])), "it holds no studies."),
-        (dichotomous(rows("dichotomous", [(0, 9, 0, 8), (5, 5, 7, 7)])),
-         "no study is estimable: Trial A 2001 (event_e 0, n_e 9, event_c 0, n_c 8), "
-         "Trial B 2002 (event_e 5, n_e 5, event_c 7, n_c 7)."),
+        (dichotomous(rows("dichotomous", [(0, 9, 0, 8), (5, 5, 7, 7)])), f"no study is estimable: {NOT_ESTIMABLE}."),
         (dichotomous(rows("dichotomous", COUNTS), method=None), "settings must have method and model; got None and"),
         (replace(simulated()["1.3"], subgroups=()), "the review does not pool it."),
         (replace(simulated()["1.6"], settings=None, studies=simulated()["1.6"].studies.iloc[:0]), "no rows"),

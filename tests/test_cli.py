@@ -148,6 +148,22 @@ def test_a_disagreement_of_the_engines_is_an_error_after_all_is_written(run, tmp
     assert "7.0 Monte Carlo errors" in (tmp_path / "summary.md").read_text(encoding="utf-8")
 
 
+def test_the_report_is_one_file(run, tmp_path):
+    file = tmp_path / "new" / "report.html"
+    shown = run("report", "bcg", "--out", file, "--no-pymc")
+    assert shown.exit_code == 0, shown.output
+    assert shown.stdout.splitlines()[-1] == f"Written to {file}."
+    assert [f.name for f in file.parent.iterdir()] == ["report.html"]
+    assert file.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_a_report_in_the_place_of_a_folder_is_refused_before_anything_is_computed(run, tmp_path):
+    shown = run("report", "bcg", "--out", tmp_path)
+    assert shown.exit_code == 1
+    assert shown.stderr.strip() == f"Error: out must be a file, such as report.html; {tmp_path} is a folder."
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.slow
 def test_both_engines_from_the_command_line(run, tmp_path):
     shown = run("reanalyse", "coaching", "--out", tmp_path)

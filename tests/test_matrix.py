@@ -20,6 +20,7 @@ def row(method="exact", prior="", *, mu, bounds=None, holds="no claim", favours=
     """A row of a re-analysis's table for mu: limits on the model scale, and their extremes over members."""
     lower_min, lower_max, upper_min, upper_max = bounds or (NAN,) * 4
     identity = {"analysis": "P1", "outcome": "attachment", "timepoint": "", "comparison": "PIP versus control"}
+    identity |= {"arm_e": "PIP", "arm_c": "control"}
     identity |= {"measure": "RR", "k": 2, "method": method, "prior": prior, "parameter": "mu", "favours": favours}
     identity |= {"basis": "consistent-with-reported"}
     limits = {"point_model": sum(mu) / 2, "lower_model": mu[0], "upper_model": mu[1]}
@@ -42,7 +43,7 @@ ABOVE, AROUND, BELOW = (0.1, 0.5), (-0.1, 0.5), (-0.5, -0.1)
         (row(mu=BELOW, favours="lower"), "favours PIP"),
         (row(mu=ABOVE, favours="not stated"), "above no effect"),
         (row(mu=BELOW, favours="not stated"), "below no effect"),
-        (row(mu=ABOVE, comparison="BCG"), "favours experimental"),
+        (row(mu=ABOVE, comparison="PIP versus control", arm_e="control", arm_c="PIP"), "favours control"),
         (row(mu=(NAN, NAN), point_model=0.1), "undefined"),
         (row(mu=ABOVE, bounds=(0.05, 0.2, 0.4, 0.6)), "favours PIP (all members)"),
         (row(mu=ABOVE, bounds=(-0.05, 0.2, 0.4, 0.6)), "favours PIP (some members)"),
@@ -116,7 +117,7 @@ def test_a_sentence_where_nothing_was_claimed():
     text = sentence(pd.DataFrame(rows), [ALWAYS, TIPS])
     assert text == (
         "no claim was published; the interval of mu excludes no effect under 1 of 2 priors and under 1 of 1 "
-        "frequentist method; lost once tau's half-normal scale exceeds 0.31"
+        "frequentist method; this is lost once tau's half-normal scale exceeds 0.31"
     )
     some, none = (-0.05, 0.2, 0.4, 0.6), (-0.3, -0.1, 0.4, 0.6)
     rows = [row(prior="a", mu=ABOVE, bounds=some), row(prior="b", mu=AROUND, bounds=none)]

@@ -292,7 +292,7 @@ def test_thinning_keeps_the_last_transition_and_every_divergence() -> None:
         ({"draws": 0}, "draws must be an integer of at least 4; got 0"),
         ({"chains": 1}, "chains must be an integer of at least 2; got 1"),
         ({"target_accept": 1.0}, r"target_accept must lie in \(0, 1\); got 1.0"),
-        ({"name": "normal"}, "model must be one of normal_normal; got 'normal'"),
+        ({"name": "normal"}, "model must be one of .*, normal_normal, .*; got 'normal'"),
         (
             {"priors": p.Priors(p.flat(), p.uniform(0, np.inf))},
             "improper for k = 2 studies: .* a = 0 gives 1, and at least 3",

@@ -1,5 +1,7 @@
 """The PyMC models: their log densities against closed forms, without sampling."""
 
+from pathlib import Path
+
 import numpy as np
 import pymc as pm
 import pytest
@@ -49,13 +51,27 @@ def _parameters(model: pm.Model, unconstrained: dict[str, float]) -> tuple[float
     return unconstrained["mu"], float(tau.eval())
 
 
+FUNCTIONS = ("build", "values", "complete", "draw_prior", "draw_data")
+
+
 def test_the_models_are_the_files_of_the_folder() -> None:
-    assert available() == ("normal_normal",)
-    assert all(callable(load(name).build) and callable(load(name).complete) for name in available())
+    files = {path.stem for path in Path(load("normal_normal").__file__).parent.glob("[!_]*.py")}
+    assert set(available()) == files >= {"normal_normal"}
+
+
+@pytest.mark.parametrize("name", list(available()))
+def test_every_model_says_what_it_is_and_has_what_the_engine_calls(name: str) -> None:
+    module = load(name)
+    assert all(callable(getattr(module, function)) for function in FUNCTIONS)
+    assert hasattr(module, "data_of") != hasattr(module, "data_of_cases")
+    assert set(module.__all__) >= {"ABOUT", *FUNCTIONS}
+    told = (getattr(module.ABOUT, field) for field in ("question", "likelihood", "priors", "needs", "reference"))
+    assert all(isinstance(text, str) and text for text in (*told, module.ABOUT.predictive))
+    assert module.ABOUT.question.endswith("?")
 
 
 def test_an_unknown_model_is_refused_with_the_choices() -> None:
-    with pytest.raises(ValueError, match="model must be one of normal_normal; got 'binomial'"):
+    with pytest.raises(ValueError, match=r"model must be one of .*normal_normal.*; got 'binomial'"):
         load("binomial")
 
 

@@ -12,10 +12,11 @@ from simulated import MEANS, mean_differences, pooled_sd, simulated
 from typer.testing import CliRunner
 
 import bayespip as bp
-from bayespip import forest, priors
+from bayespip import priors
 from bayespip.cases import pooled_results
 from bayespip.cli import app
 from bayespip.findings import findings
+from bayespip.plots import comparison_rows
 from bayespip.summary import summary
 
 # Results, totals and subgroups, that each file stores, and one of its analyses.
@@ -299,7 +300,7 @@ def test_beneficial_means_the_same_everywhere(ours, analysis, favours, side, arr
     assert f"{favours} is favourable" in block
     shown = mu.iloc[0]["prob_favours"]
     assert f" {shown:.3f} |" in block or ">0.999 |" in block
-    panels = forest.panels(forest.results(ours.table, [analysis]))
+    panels = comparison_rows.panels(comparison_rows.results(ours.table, [analysis]))
     assert [b.direction for p in panels for b in p.blocks] == [arrow.replace("experimental arm", "Exercise")]
 
 

@@ -13,7 +13,7 @@ from bayespip.saving import writable
 
 ALWAYS = {
     *("assumptions.csv", "comparison.csv", "comparison.parquet", "summary.md", "tipping.csv"),
-    *("comparison.png", "comparison.svg"),
+    *("comparison.png", "comparison.svg", "report.html"),
 }
 
 

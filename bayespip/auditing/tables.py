@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bayespip.review import Review
 
 _STYLES = {"impossible": "bold red", "inconsistent": "yellow", "unusual": ""}
-_MEANING = (
+MEANING = (
     "Rounding of every printed number is allowed for. impossible: nothing that prints so can agree under the named "
     "method; inconsistent: it agrees only under another method than the stated one (normal interval and test, inverse "
     "variance, DerSimonian-Laird), or two statements differ; unusual: possible, but to be looked at. That nothing is "
@@ -41,7 +41,7 @@ def show_audit(review: Review, findings: pd.DataFrame, console: Console | None =
     screen.print(Text(review.title, style="bold"))
     if len(findings):
         screen.print(audit_table(findings))
-    screen.print(Text(_summary(review, findings)), Text(_MEANING), sep="\n\n")
+    screen.print(Text(_summary(review, findings)), Text(MEANING), sep="\n\n")
 
 
 def audit_table(findings: pd.DataFrame) -> Table:

@@ -34,6 +34,8 @@ __all__ = ["sbc", "sbc_table"]
 
 RANKS = 100  # of a true value among 99 draws, thinned from the chains so that they are nearly independent
 SETTINGS = Settings(draws=99, tune=500, thin=5, chains=4, target_accept=0.95)
+PROB = 0.99  # that all curves of a right model lie in their bands
+BAND_SIMULATIONS = 4000  # from which ArviZ finds the width of a band
 TRIES = 1000  # of drawing data that the model accepts, a replicate
 
 
@@ -129,7 +131,7 @@ def _pit(draws: NDArray[np.float64], true: NDArray[np.float64], rng: np.random.G
     return np.asarray((below + ties + rng.random(len(draws))) / RANKS)
 
 
-def sbc_table(ranks: xr.Dataset, prob: float = 0.99) -> pd.DataFrame:
+def sbc_table(ranks: xr.Dataset, prob: float = PROB) -> pd.DataFrame:
     """Whether the ranks of each parameter look uniform.
 
     Parameters
@@ -154,7 +156,7 @@ def sbc_table(ranks: xr.Dataset, prob: float = 0.99) -> pd.DataFrame:
     rows = []
     for name in names:
         values = ranks["pit"].sel(parameter=name).values
-        at, found, lower, upper = ecdf_pit(values, 1 - (1 - prob) / len(names), n_simulations=4000)
+        at, found, lower, upper = ecdf_pit(values, 1 - (1 - prob) / len(names), n_simulations=BAND_SIMULATIONS)
         rows.append(
             {
                 "parameter": str(name),

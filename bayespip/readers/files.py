@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +41,10 @@ def read_review(path: str | PathLike[str]) -> Review:
         what was found.
     """
     data, file = read_bytes(path), Path(path).name
+    return replace(_read(data, file), sources=((file, sha256(data).hexdigest()),))
+
+
+def _read(data: bytes, file: str) -> Review:
     if data.startswith(_ZIP):
         from bayespip.readers.data_package import read_data_package
 

@@ -57,7 +57,7 @@ EDGES = ("point", "lower", "upper")
 _STARTS, _OTHERS = 2, 32
 _ENDS = ("", "_min", "_max")
 COLUMNS = (
-    "method", "prior", "family", "scale", "tau_median", "prior_mu", "parameter",
+    "measure", "k", "method", "prior", "family", "scale", "tau_median", "prior_mu", "parameter",
     *(f"{edge}{end}" for edge in EDGES for end in _ENDS),
     *(f"{edge}{end}_model" for edge in EDGES for end in _ENDS),
     "level", *(f"prob_positive{end}" for end in _ENDS), "value_of",
@@ -138,11 +138,11 @@ def prior_grid(
     Returns
     -------
     DataFrame
-        One row a method, prior and parameter (mu, tau, theta_new): point, lower, upper on the display scale (tau on
-        the model scale) and on the model scale (``_model``), level, and P(mu > 0 on the model scale); family, scale
-        and median of the prior on tau. For a family of data these are the values at the equal-variance member, and
-        columns ending in ``_min`` and ``_max`` the extremes over the members: inside the true bounds, which
-        ``reanalyse`` searches for under every prior.
+        One row a method, prior and parameter (mu, tau, theta_new): measure and k; point, lower, upper on the display
+        scale (tau on the model scale) and on the model scale (``_model``), level, and P(mu > 0 on the model scale);
+        family, scale and median of the prior on tau. For a family of data these are the values at the equal-variance
+        member, and columns ending in ``_min`` and ``_max`` the extremes over the members: inside the true bounds,
+        which ``reanalyse`` searches for under every prior.
 
     Raises
     ------
@@ -168,7 +168,8 @@ def prior_grid(
         for (method, p), ends in zip(methods, spread, strict=True)
     ]
     of = "equal-variance member" if isinstance(data, Family) else "study data"
-    rows = [row | {"level": level, "value_of": of} for cell in cells for row in _rows(cell, reference.measure)]
+    common = {"measure": reference.measure.name, "k": reference.k, "level": level, "value_of": of}
+    rows = [row | common for cell in cells for row in _rows(cell, reference.measure)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

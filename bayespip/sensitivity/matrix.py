@@ -129,6 +129,8 @@ def sentence(rows: pd.DataFrame, tipping: Iterable[TippingPoint | TippingRange] 
     if not claimed and (fitted["basis"] != "study data").all():
         subject = f"no claim was published; {subject}"
     tips = [str(t) for t in tipping if claimed or _says_something(t)]
+    if not claimed:
+        tips = [f"this {'is ' if t.startswith('lost') else ''}{t}" for t in tips]
     return "; ".join([f"{subject} {counted}", *tips])
 
 
@@ -160,16 +162,7 @@ def _in_words(row: Row, side: str, members: str) -> str:
         return f"either side of no effect{among}"
     if better is None:
         return f"{side} no effect{among}"
-    experimental, control = _arms(str(row["comparison"]))
-    return f"favours {experimental if side == better else control}{among}"
-
-
-def _arms(comparison: str) -> tuple[str, str]:
-    """The arms as a comparison names them, such as "PIP versus control"."""
-    first, versus, second = comparison.partition(" versus ")
-    return (
-        (first.strip(), second.strip()) if versus and first.strip() and second.strip() else ("experimental", "control")
-    )
+    return f"favours {row['arm_e'] if side == better else row['arm_c']}{among}"
 
 
 def _holding(rows: Sequence[Row], noun: str) -> str:

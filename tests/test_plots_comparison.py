@@ -1,4 +1,4 @@
-"""The forest-style figure, read from its Axes and files."""
+"""The comparison of all outcomes, read from its Axes and files."""
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
@@ -12,8 +12,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from reanalyses import IDS, published, study_data
 
-from bayespip.figures import BOUNDS, _figure, plot_comparison, save_comparison
-from bayespip.forest_layout import ticks
+from bayespip import plot_comparison
+from bayespip.plots.axes import ticks
+from bayespip.plots.comparison import BOUNDS, _figure, save_comparison
 
 RATIOS = ["P1", "P2", "P7"]
 
@@ -138,7 +139,7 @@ def test_no_text_leaves_the_figure_or_meets_other_text(table, many):
 
 def test_no_text_is_smaller_than_six_points_at_the_width_of_a_journal(table):
     figure = _figure(table)
-    assert figure.get_figwidth() * 25.4 == pytest.approx(190)
+    assert figure.get_figwidth() * 25.4 == pytest.approx(174)
     texts = [t for ax in figure.axes for t in (*ax.texts, *ax.get_yticklabels(), *ax.get_xticklabels(), ax.xaxis.label)]
     assert min(text.get_fontsize() for text in texts) >= 6
 
@@ -150,6 +151,19 @@ def test_saved_figure_has_one_panel_a_measure_with_every_published_outcome(table
     written = [text for ax in figure.axes for text in texts(ax)]
     for analysis in (i for i in IDS if i.startswith("P")):
         assert analysis in written
+
+
+def test_every_measure_has_axes_of_its_own_in_one_column_or_two(table):
+    wide = Figure(figsize=(8, 5)).add_subplot()
+    assert plot_comparison(table, analyses=["P1", "P13"], ax=wide) is wide
+    narrow = Figure(figsize=(4, 8)).add_subplot()
+    plot_comparison(table, analyses=["P1", "P13"], ax=narrow)
+    for ax in (wide, narrow):
+        ratios, differences = ax.figure.axes
+        assert (ratios.get_label(), ratios.get_xscale()) == ("RR", "log")
+        assert (differences.get_label(), differences.get_xscale()) == ("SMD", "linear")
+    assert wide.figure.axes[1].get_position().x0 > wide.get_position().x1
+    assert narrow.figure.axes[1].get_position().y1 < narrow.get_position().y0
 
 
 def test_what_was_not_published_is_counted_and_named(table):
@@ -225,6 +239,11 @@ def test_a_given_axes_keeps_its_rectangle_or_is_refused(table):
     FigureCanvasAgg(figure).draw()
     for text in (*left.texts, *left.get_yticklabels(), *left.get_legend().get_texts()):
         assert text.get_window_extent().x1 < middle
+    side = Figure(figsize=(10, 5)).subfigures(1, 2)[1]
+    ax = plot_comparison(table, analyses=["P1"], ax=side.add_subplot())
+    FigureCanvasAgg(side.figure).draw()
+    for text in (*ax.texts, *ax.get_yticklabels(), *ax.get_legend().get_texts()):
+        assert text.get_window_extent().x0 > side.bbox.x0, text
     with pytest.raises(ValueError, match=r"ax must be at least \d+ mm wide and \d+ mm high .* it has"):
         plot_comparison(table, analyses=RATIOS, ax=Figure(figsize=(3, 1)).add_subplot())
 
@@ -242,9 +261,7 @@ def test_points_are_drawn_where_the_table_has_them(table, axes):
     assert np.isclose(drawn, row["point"].item(), rtol=1e-12).any()
 
 
-def test_several_measures_or_an_unknown_analysis_are_refused_by_name(table):
-    with pytest.raises(ValueError, match="one effect measure"):
-        plot_comparison(table, analyses=["P1", "P13"])
+def test_an_unknown_analysis_or_one_without_results_is_refused_by_name(table):
     with pytest.raises(ValueError, match="P99"):
         plot_comparison(table, analyses=["P99"])
     with pytest.raises(ValueError, match="analyses must have a result to draw; not so for N9"):

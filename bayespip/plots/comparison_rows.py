@@ -1,4 +1,4 @@
-"""What the figure of a re-analysis shows: rows, blocks and axis limits, computed before anything is drawn."""
+"""What the comparison shows: rows, blocks and axis limits, computed before anything is drawn."""
 
 from __future__ import annotations
 
@@ -212,10 +212,8 @@ def _panel(measure: Measure, found: pd.DataFrame) -> Panel:
 
 def _heading(first: pd.Series[Any], k: object, *, with_comparison: bool) -> tuple[str, str]:
     """Title and direction of a block."""
-    comparison = str(first["comparison"])
-    parts = (first["outcome"], comparison if with_comparison else "", first["timepoint"], _k(first, k))
-    arm, versus, _ = comparison.partition(" versus ")
-    favoured = f"favours {arm if versus else 'experimental arm'}"
+    parts = (first["outcome"], first["comparison"] if with_comparison else "", first["timepoint"], _k(first, k))
+    favoured = f"favours {first['arm_e']}"
     directions = {"higher": f"{favoured} →", "lower": f"← {favoured}"}
     return ", ".join(p for p in parts if p), directions.get(str(first["favours"]), "direction not stated")
 
@@ -233,7 +231,7 @@ def _row(record: dict[Any, Any], measure: Measure, with_level: bool) -> Row:
     kind = _kind(record)
     level = f", {100 * record['level']:g}%" if with_level else ""
     point, lower, upper, least, most = (float(record[name]) for name in _SHOWN)
-    numbers = _numbers(point, lower, upper, measure)
+    numbers = numbers_of(point, lower, upper, measure)
     return Row(_label(record, kind) + level, kind, point, lower, upper, least, most, numbers)
 
 
@@ -251,7 +249,8 @@ def _label(record: dict[Any, Any], kind: str) -> str:
     return str(record["prior"] or record["method"])
 
 
-def _numbers(point: float, lower: float, upper: float, measure: Measure) -> str:
+def numbers_of(point: float, lower: float, upper: float, measure: Measure) -> str:
+    """A result in print: point and interval, or the point alone."""
     shown = _ratio if measure.log else _difference
     if np.isnan(point):
         return "not estimable"
