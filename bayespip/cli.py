@@ -138,7 +138,7 @@ def sbc(
     out: Annotated[Path | None, typer.Option(help="Folder for calibration.csv and the figures.")] = None,
 ) -> None:
     """Calibrate models by simulation: whether their posteriors have the probabilities they claim."""
-    from bayespip.calibration.designs import SIZES, designs
+    from bayespip.calibration.designs import designs
     from bayespip.calibration.records import calibrate, save
     from bayespip.model_tables import show_calibration
     from bayespip.models import available
@@ -146,7 +146,7 @@ def sbc(
     with _errors():
         chosen = [design for name in model or available() for design in designs(name)]
         with _progress() as progress:
-            table, ranks = calibrate(chosen, k or SIZES, replicates=replicates, seed=seed, report=progress)
+            table, ranks = calibrate(chosen, sizes=k, replicates=replicates, seed=seed, report=progress)
         if out is not None:
             save(table, ranks, out)
     show_calibration(table)

@@ -227,6 +227,12 @@ def not_pooled(result: Reanalysis) -> pd.DataFrame:
     return result.table[result.table["note"].str.startswith(NOT_POOLED)]
 
 
+def unfitted(result: Reanalysis) -> pd.DataFrame:
+    """What models could not fit: analysis, k, model, reason, and the priors it is the reason for, joined by ;."""
+    by = ["analysis", "k", "model", "reason"]
+    return result.unfitted.groupby(by, sort=False)["prior"].agg("; ".join).rename("priors").reset_index()
+
+
 @dataclass(frozen=True)
 class Agreement:
     """Numbers of sampled fits: all, repeated, converged, and in disagreement with the exact engine."""

@@ -13,6 +13,7 @@ import numpy as np
 from bayespip.diagnostics import ConvergenceError, diagnose, labels_and_draws
 from bayespip.fits import Estimate
 from bayespip.models import load
+from bayespip.outcomes import Outcomes
 from bayespip.priors.scales import require_measure
 from bayespip.sampling import Settings, sample, structure
 
@@ -78,22 +79,22 @@ class PymcFit:
     @property
     def mu(self) -> Estimate:
         """Average effect: median and central interval."""
-        return self._estimate(self.draws("mu"))
+        return self._estimate(self._one_outcome("mu"))
 
     @property
     def tau(self) -> Estimate:
         """Between-study standard deviation: median and central interval."""
-        return self._estimate(self.draws("tau"))
+        return self._estimate(self._one_outcome("tau"))
 
     @property
     def theta_new(self) -> Estimate:
         """Effect of a new study: median and central interval."""
-        return self._estimate(self.draws("theta_new"))
+        return self._estimate(self._one_outcome("theta_new"))
 
     @property
     def theta(self) -> Mapping[str, Estimate]:
         """Effect of each study: median and central interval."""
-        draws = self.draws("theta")
+        draws = self._one_outcome("theta")
         return {study: self._estimate(draws[:, i]) for i, study in enumerate(self.effects.study)}
 
     @property
@@ -122,7 +123,30 @@ class PymcFit:
     @property
     def prob_positive(self) -> float:
         """P(mu > 0 | data) on the model scale."""
-        return float(np.mean(self.draws("mu") > 0))
+        return float(np.mean(self._one_outcome("mu") > 0))
+
+    def outcome(self, label: str) -> PymcFit:
+        """The fit of one outcome, of a model of several: with the same face as a fit of that outcome alone.
+
+        Raises
+        ------
+        ValueError
+            If the model is of one outcome, or there is none of that label; the message lists the choices.
+        """
+        if not isinstance(self.effects, Outcomes):
+            raise ValueError(f"{self.model} has one outcome; there is no {label!r} to select.")
+        effects, rows = self.effects.select(label), self.effects.rows(label)
+
+        def part(group: xr.Dataset) -> xr.Dataset:
+            if "outcome" in group.dims:
+                group = group.sel(outcome=label, drop=True)
+            if "study" not in group.dims:
+                return group
+            # studies are rows of the data, or whole trials
+            own = rows if rows[0] in group["study"] else effects.study
+            return group.sel(study=list(own)).assign_coords(study=list(effects.study))
+
+        return replace(self, effects=effects, data=self.data.map_over_datasets(part))
 
     def draws(self, variable: str) -> NDArray[np.float64]:
         """Posterior draws with the chains joined, shape (chains x draws, *the variable's own).
@@ -138,6 +162,20 @@ class PymcFit:
             raise ValueError(f"{self.model} has no {variable}; its variables are {choices}.")
         values = np.asarray(posterior[variable])
         return values.reshape(-1, *values.shape[2:])
+
+    def _one_outcome(self, variable: str) -> NDArray[np.float64]:
+        """Draws of a variable of which an outcome has one, or one a study."""
+        values = self.draws(variable)
+        if "outcome" in self.data["posterior"][variable].dims:
+            outcomes = self.effects.outcome
+            raise ValueError(
+                f"{self.model} has a {variable} for each outcome: select one, such as outcome({outcomes[0]!r}); "
+                f"the choices are {', '.join(outcomes)}."
+            )
+        more = [str(dim) for dim in self.data["posterior"].to_dataset()[variable].dims[2:] if dim != "study"]
+        if more:
+            raise ValueError(f"{self.model} has a {variable} for each {' and '.join(more)}: see parameters, or draws.")
+        return values
 
     def _estimate(self, draws: NDArray[np.float64]) -> Estimate:
         tail = (1 - self.level) / 2

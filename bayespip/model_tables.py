@@ -52,7 +52,7 @@ def show_calibration(table: pd.DataFrame) -> None:
     screen = console()
     for (design, k), its in table.groupby(["design", "k"], sort=False):
         inside = its["inside"].to_numpy(dtype=bool)
-        head = f"{design}, k = {k}: {inside.sum()} of {count(len(its), 'parameter')} inside the 99% bands"
+        head = f"{design}, k = {k}: {inside.sum()} of {count(len(its), 'parameter')} inside the 99.9% bands"
         screen.print(Text(f"{head}; {count(int(its['replicates'].iloc[0]), 'data set')}."))
         for row in its[~inside].to_dict("records"):
             screen.print(Text(f"  {row['parameter']}: largest distance {row['distance']:.3f}", style="red"))

@@ -23,6 +23,7 @@ from bayespip.comparison import EXTREMES, Values, as_frame, extremes_of, publish
 from bayespip.conditional import admissible, conditional
 from bayespip.exact import exact_fit
 from bayespip.model_runs import quantities_of, run_models
+from bayespip.models import load
 from bayespip.priors.sets import POOLED_TOPIC, PriorSet
 from bayespip.provenance import commit, versions
 from bayespip.quantities import PARAMETERS, Bayesian, Frequentist
@@ -183,6 +184,8 @@ def reanalyse(
     """
     if not 0 < level < 1:
         raise ValueError(f"level must lie in (0, 1); got {level!r}.")
+    for name in models:
+        load(name)
     chosen = chosen_analyses(review, analyses)
     fittable, left = cases(review.id, chosen, review.studies, pooling=pooling)
     fitted, its_priors, improper = with_priors(fittable, priors, topics or review.topics or (POOLED_TOPIC,))

@@ -1,6 +1,6 @@
 """Sampling a compiled model: a structure is compiled once a process, a refit swaps its data.
 
-A structure is a model, its options, the families of its priors, and the lengths of its dimensions. Everything else
+A structure is a model, its kind and options, the families of its priors, and the lengths of its dimensions. All else
 is data of the compiled model, sampled by nutpie: the studies, the priors' parameters and, where no parameter belongs
 to a study, the number of studies. A model that has such parameters is compiled for one of SIZES, and studies
 without information fill it. ``models`` says what a model provides.
@@ -117,6 +117,8 @@ class Structure:
 
 
 _compiled: dict[tuple[Any, ...], Structure] = {}
+# Whether models of a kind have parameters that belong to studies.
+_own_parameters: dict[tuple[Any, ...], bool] = {}
 
 
 def structure(name: str, data: Any, priors: Priors, options: Mapping[str, Any] | None = None) -> Structure:
@@ -138,14 +140,16 @@ def structure(name: str, data: Any, priors: Priors, options: Mapping[str, Any] |
     """
     module, options = load(name), dict(options or {})
     _require_options(module, name, options)
-    size = _size(data.k) if hasattr(module, "pad") else None
-    if size is not None and along_studies(module.build(data, priors, **options)):
+    kind = (module.kind(data),) if hasattr(module, "kind") else ()
+    family = (name, *kind, *sorted(options.items()), priors.mu.family, priors.tau.family)
+    if family not in _own_parameters:  # to build a model takes as long as to sample it
+        _own_parameters[family] = hasattr(module, "pad") and along_studies(module.build(data, priors, **options))
+    size = _size(data.k) if _own_parameters[family] else None
+    if size is not None:
         data = module.pad(data, size)
-    else:
-        size = None
     lengths = {dim: len(labels) for dim, labels in _coords(module, data).items() if dim != "study" or size}
     parameters = [np.shape(v) for prior in (priors.mu, priors.tau) for n, v in _parameters(prior) if n != "sei"]
-    key = (name, *sorted(options.items()), priors.mu.family, priors.tau.family, *parameters, *sorted(lengths.items()))
+    key = (*family, *parameters, *sorted(lengths.items()))
     if key not in _compiled:
         model = module.build(data, priors, **options)
         _compiled[key] = Structure(module, options, model, compile_sampler(model), _densities(model), size)
@@ -184,11 +188,12 @@ def _densities(model: pm.Model) -> Any:
         pt.tensor(value.name, dtype="float64", shape=(None, None, *value.type.shape))
         for value in (model.rvs_to_values[variable] for variable in free)
     ]
-    natural = []
+    natural: list[Any] = []
     for variable, drawn in zip(free, inputs, strict=True):
-        transform = model.rvs_to_transforms[variable]
-        parameters = variable.owner.inputs
-        natural.append(transform.backward(drawn, *parameters) if transform else drawn)
+        transform, value = model.rvs_to_transforms[variable], model.rvs_to_values[variable]
+        back = transform.backward(value, *variable.owner.inputs) if transform else value
+        # a transform may depend on the variables before it
+        natural.append(vectorize_graph(back, replace={value: drawn, **dict(zip(free, natural, strict=False))}))
     likelihoods = [pm.logp(variable, model.rvs_to_values[variable]) for variable in model.observed_RVs]
     of_study = sum(term.sum(axis=tuple(range(1, term.ndim))) if term.ndim > 1 else term for term in likelihoods)
     one = [*model.deterministics, *(pm.logp(variable, variable) for variable in free), of_study]
@@ -245,7 +250,12 @@ def sample(
     if any(batch.num_rows != settings.tune + settings.draws * settings.thin for batch in batches):
         raise KeyboardInterrupt  # which nutpie answers with a shorter trace
     free = [variable.name for variable in model.free_RVs]
-    found = compiled.densities(*(_column(batches, model.rvs_to_values[v].name, settings) for v in model.free_RVs))
+    lengths = {dim: len(names) for dim, names in _coords(module, filled).items()}
+    points = []
+    for variable in model.free_RVs:
+        point = _column(batches, model.rvs_to_values[variable].name, settings)
+        points.append(_unraveled(point, model.named_vars_to_dims.get(variable.name, ()), lengths))
+    found = compiled.densities(*points)
     n = len(_variables(model))
     dims = {**model.named_vars_to_dims, "theta": ("study",), **module.ABOUT.dims}
     only = slice(data.k)
@@ -263,7 +273,7 @@ def sample(
         "log_prior": {name: x for name, x in log_prior.items() if name not in module.ABOUT.latent},
         "posterior_predictive": {name: x for name, x in completed.items() if name in observed},
         "prior": _prior_draws(compiled, data, priors, settings.draws, rng),
-        "observed_data": {name: _observed(model, name, read) for name in observed},
+        "observed_data": {n: _first(_observed(model, n, read), dims.get(n, ()), only, 0) for n in observed},
         "constant_data": {name: read[name] for name in of_studies if name not in _sources(model)},
     }
     labels = _coords(module, data)
@@ -273,6 +283,11 @@ def sample(
     tree = xr.DataTree.from_dict(datasets)
     tree.attrs["sampled"] = ", ".join(free)  # text, for netCDF makes a list of one a string
     return tree
+
+
+def _unraveled(array: NDArray[Any], dims: Sequence[str], lengths: Mapping[str, int]) -> NDArray[Any]:
+    """Draws in the variable's own dimensions: of two or more, nutpie gives a vector a draw."""
+    return array.reshape(*array.shape[:2], *(lengths[dim] for dim in dims)) if len(dims) > 1 else array
 
 
 def _first(array: NDArray[Any], dims: Sequence[str], only: slice, ahead: int = 2) -> NDArray[Any]:
@@ -332,14 +347,15 @@ def _values(column: pa.Array) -> NDArray[Any]:
 def _prior_draws(
     compiled: Structure, data: Any, priors: Priors, size: int, rng: np.random.Generator
 ) -> dict[str, NDArray[np.float64]]:
-    """One chain of draws from the priors; of mu or tau alone where the other is improper."""
+    """One chain of draws from the priors; of mu or tau alone, if it is one number, where the other is improper."""
     both = {"mu": priors.mu, "tau": priors.tau}
     if all(prior.proper for prior in both.values()):
         drawn: dict[str, NDArray[np.float64]] = compiled.module.draw_prior(
             data, priors, rng, size=(1, size), **compiled.options
         )
         return drawn
-    return {name: prior.rvs((1, size), rng) for name, prior in both.items() if prior.proper}
+    many = compiled.model.named_vars_to_dims
+    return {name: prior.rvs((1, size), rng) for name, prior in both.items() if prior.proper and name not in many}
 
 
 def _dataset(

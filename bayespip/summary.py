@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bayespip.agreement import LIMIT
 from bayespip.cases import pooled_results
 from bayespip.conclusions import CONFLICT
-from bayespip.findings import HEADLINE, ONE_DATA_SET, agreement, findings, not_pooled, unpublished
+from bayespip.findings import HEADLINE, ONE_DATA_SET, agreement, findings, not_pooled, unfitted, unpublished
 from bayespip.found import paragraph
 from bayespip.models import load
 from bayespip.reanalysis import DEPENDENCE
@@ -355,10 +355,13 @@ def _models(result: Reanalysis) -> Iterator[str]:
     yield _bullets(
         f"**{name}**: {a.question} {a.likelihood}. Priors: {a.priors}. {a.reference}." for name, a in about.items()
     )
-    if len(result.unfitted):
-        rows = [[str(cell) for cell in row] for row in result.unfitted.itertuples(index=False)]
+    without = unfitted(result)
+    if len(without):
         yield "Not fitted:"
-        yield _markdown(["outcome", "k", "model", "prior", "why"], rows)
+        yield _markdown(
+            ["outcome", "k", "model", "why", "priors"],
+            [[str(cell) for cell in row] for row in without.itertuples(index=False)],
+        )
 
 
 def _priors(table: pd.DataFrame) -> Iterator[str]:

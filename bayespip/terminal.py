@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bayespip.conclusions import CONFLICT
-from bayespip.findings import agreement, findings, not_pooled, unpublished
+from bayespip.findings import agreement, findings, not_pooled, unfitted, unpublished
 from bayespip.reanalysis import DEPENDENCE
 from bayespip.reproduction import DIFFERS, tally
 from bayespip.wording import interval, number, probability, spread
@@ -201,6 +201,9 @@ def _missing(result: Reanalysis) -> Iterator[Text]:
         yield Text("\nIn the file, and not re-analysed", style="bold")
         for row in left.itertuples():
             yield Text(f"{row.analysis}  {row.outcome}: {row.note}")
-    for fit in result.unfitted.to_dict("records"):
-        prior = f", {fit['prior']}" if fit["prior"] else ""
-        yield Text(f"{fit['analysis']}, {fit['model']}{prior}: not fitted: {fit['reason']}")
+    without = unfitted(result)
+    if len(without):
+        yield Text("\nNot fitted", style="bold")
+    for fit in without.to_dict("records"):
+        priors = f" under {fit['priors']}" if fit["priors"] else ""
+        yield Text(f"{fit['analysis']}, {fit['model']}{priors}: {fit['reason']}")

@@ -18,10 +18,17 @@ A model is a module with
     the priors, each of shape (*size, *its own); and data of the design of ``data`` given one such draw. They give
     the prior predictive distribution and simulation-based calibration.
 
+``data_of(case) -> data``
+    What it takes of an analysis of a review (``cases.Case``); ValueError with the reason where that is not there.
+    A model of several outcomes at once has ``data_of_cases(cases)`` instead: ``.data``, sets of outcomes, and
+    ``.left``, label of a case to the reason why it is in none.
+
 and, where it needs them,
 
 ``check(data, priors, **options)``
     Refuses, as ValueError, what the model cannot take. Without it both priors must be proper.
+``kind(data)``
+    What of the data, beyond lengths, changes the structure, hashable: the measure, where the likelihood depends on it.
 ``coords(data) -> dict``
     Labels of its dimensions other than ``study``.
 ``pad(data, size)``

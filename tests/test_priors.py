@@ -106,6 +106,19 @@ def test_the_parameters_are_data_of_the_model(prior: p.Prior) -> None:
         np.testing.assert_array_equal(model[name].get_value(), value)
 
 
+@pytest.mark.parametrize("prior", [pr for pr in (PROPER | IMPROPER).values() if pr.role == "mu"], ids=str)
+def test_a_prior_on_mu_serves_many_variables(prior: p.Prior) -> None:
+    with pm.Model(coords={"outcome": ["a", "b", "c"]}) as model:
+        variable = prior.to_pymc("mu", variable="effect", dims="outcome")
+    assert model.named_vars_to_dims == {"effect": ("outcome",)}
+    assert all(start.shape == (3,) for start in model.initial_point().values())
+    assert {v.name for v in model.data_vars} == {f"mu_{name}" for name in p.FAMILIES[prior.family].parameters}
+    value = variable.type("value")
+    x = np.array([0.4, 0.7, 1.5])
+    logp = model.compile_fn(pm.logp(variable, value), inputs=[value], point_fn=False)(x)
+    np.testing.assert_allclose(logp, prior.logpdf(x), rtol=LOGP_TOLERANCE, atol=LOGP_TOLERANCE)
+
+
 @pytest.mark.parametrize("prior", PROPER_PRIORS)
 def test_the_density_integrates_to_the_distribution_function(prior: p.Prior) -> None:
     a, b = 0.15, 1.6

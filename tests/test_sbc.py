@@ -34,14 +34,6 @@ def test_the_same_seed_gives_the_same_ranks() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("k", [2, 5])
-@pytest.mark.parametrize("form", ["marginal", "non-centred"])
-def test_the_normal_normal_model_is_calibrated(k: int, form: str) -> None:
-    table = sbc_table(sbc("normal_normal", DESIGNS[k], PRIORS, replicates=200, seed=7, parameterisation=form))
-    assert table["inside"].all(), table
-
-
-@pytest.mark.slow
 def test_a_wrong_model_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     module = load("normal_normal")
     right = module.draw_data

@@ -25,8 +25,8 @@ FILE = "calibration.csv"  # in this folder, written by `bayespip sbc --out`
 
 def calibrate(
     chosen: Sequence[Design],
-    sizes: Sequence[int],
     *,
+    sizes: Sequence[int] | None = None,
     replicates: int = 200,
     seed: int = 7,
     report: Callable[[str, int, int], None] = lambda stage, done, total: None,
@@ -38,7 +38,7 @@ def calibrate(
     chosen
         Designs of the models, from ``designs``.
     sizes
-        Numbers of studies.
+        Numbers of studies; those of each design if None.
     replicates
         Data sets each.
     seed
@@ -57,7 +57,7 @@ def calibrate(
     import pandas as pd
 
     tables, ranks = [], {}
-    todo = [(design, k) for design in chosen for k in sizes]
+    todo = [(design, k) for design in chosen for k in sizes or design.sizes]
     for done, (design, k) in enumerate(todo, start=1):
         found = sbc(
             design.model, design.data(k), design.priors, replicates=replicates, seed=seed, **dict(design.options)
@@ -105,5 +105,5 @@ def on_record(model: str) -> str:
     sizes = " and ".join(str(k) for k in np.unique(its["k"]))
     return (
         f"simulation-based calibration, {its['replicates'].min()} data sets each, k = {sizes}: {inside.sum()} of "
-        f"{len(its)} parameters inside their 99% bands"
+        f"{len(its)} parameters inside their 99.9% bands"
     )

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from arviz_stats.ecdf_utils import ecdf_pit
 from matplotlib.patches import Patch
 
-from bayespip.calibration.sbc import BAND_SIMULATIONS, PROB
+from bayespip.calibration.sbc import PROB, ecdfs
 from bayespip.plots.axes import plain_axis, settle, start
 from bayespip.plots.style import COLUMN, FAINT, PALE, drawing, looks
 
@@ -41,14 +40,12 @@ def plot_calibration(data: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     -------
     Axes
         Distribution function of the ranks minus that of the uniform distribution, a curve a parameter, and the band
-        that holds all curves of a right model at once with probability 0.99 (Bonferroni over the parameters).
+        that holds all curves of a right model at once with probability 0.999 (Bonferroni over the parameters).
     """
     names = [str(name) for name in data["parameter"].values]
     ax, cell = start(ax, COLUMN, _HEIGHT)
-    prob = 1 - (1 - PROB) / len(names)
-    ecdfs = [ecdf_pit(data["pit"].isel(parameter=i).values, prob, BAND_SIMULATIONS) for i in range(len(names))]
-    at, _, lower, upper = ecdfs[0]  # the band is that of any ranks of this number
-    curves = [(name, found - at) for name, (_, found, *_) in zip(names, ecdfs, strict=True)]
+    at, found, lower, upper = ecdfs(data)
+    curves = [(name, curve - at) for name, curve in zip(names, found, strict=True)]
     edges = [float(abs(edge - at).max()) for edge in (lower, upper)]
     reach = 1.15 * max(*edges, *(float(abs(curve).max()) for _, curve in curves))
     ax.set_xlim(0, 1)

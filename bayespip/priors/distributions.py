@@ -256,7 +256,7 @@ def jeffreys_pymc(name: str, sei: Any) -> Any:
     return _positive(name, (sei,), logp, random, lambda sei: sei.mean(), signature="(k)->()")
 
 
-def truncated_t_pymc(name: str, location: Any, scale: Any, df: Any, lower: Any) -> Any:
+def truncated_t_pymc(name: str, location: Any, scale: Any, df: Any, lower: Any, **dims: Any) -> Any:
     """As ``TruncatedT``; pm.Truncated takes the mass above the limit as 1 - cdf, which loses it in the upper tail."""
     import pymc as pm
     import pytensor.tensor as pt
@@ -271,19 +271,18 @@ def truncated_t_pymc(name: str, location: Any, scale: Any, df: Any, lower: Any) 
 
     def support_point(rv: Any, size: Any, *parameters: Any) -> Any:  # noqa: ARG001  (PyMC calls it so)
         location, scale, _, lower = parameters
-        return pt.maximum(location, lower) + scale
+        return pt.maximum(location, lower) + scale + pt.zeros(rv.shape)
 
     above = pm.distributions.transforms.Interval(bounds_fn=lambda *inputs: (inputs[-1], None))
-    return pm.CustomDist(
-        name, location, scale, df, lower, logp=logp, random=random, support_point=support_point, transform=above
-    )
+    parts = {"logp": logp, "random": random, "support_point": support_point, "transform": above}
+    return pm.CustomDist(name, location, scale, df, lower, **parts, **dims)
 
 
-def normal_mixture_pymc(name: str, weights: Any, sds: Any) -> Any:
+def normal_mixture_pymc(name: str, weights: Any, sds: Any, **dims: Any) -> Any:
     """As ``NormalMixture``."""
     import pymc as pm
 
-    return pm.NormalMixture(name, w=weights, mu=0 * sds, sigma=sds)
+    return pm.NormalMixture(name, w=weights, mu=0 * sds, sigma=sds, **dims)
 
 
 def _positive(  # noqa: PLR0917  (one call a density)

@@ -46,7 +46,7 @@ class Family:
     distribution
         Parameters to a frozen SciPy distribution; None where the density is not proper.
     pymc
-        ``(name, *parameters)`` to a PyMC variable.
+        ``(name, *parameters)`` to a PyMC variable; one on mu also with ``dims``, as many variables.
     tail
         Parameters to the exponent a of the density's tail tau^-a; infinite where it falls faster than any power.
     scaled
@@ -83,13 +83,13 @@ def _scale_first(factor: float, scale: float, *shape: float) -> tuple[float, ...
 FAMILIES: dict[str, Family] = {
     f.name: f
     for f in (
-        Family("flat", (), "mu", lambda: None, lambda name: _pm().Flat(name), lambda: 0.0),
+        Family("flat", (), "mu", lambda: None, lambda name, **dims: _pm().Flat(name, **dims), lambda: 0.0),
         Family(
             "normal",
             ("mean", "sd"),
             "mu",
             lambda mean, sd: stats().norm(mean, sd),
-            lambda name, mean, sd: _pm().Normal(name, mu=mean, sigma=sd),
+            lambda name, mean, sd, **dims: _pm().Normal(name, mu=mean, sigma=sd, **dims),
             _never,
             lambda f, mean, sd: (f * mean, f * sd),
         ),
@@ -98,7 +98,7 @@ FAMILIES: dict[str, Family] = {
             ("location", "scale", "df"),
             "mu",
             lambda location, scale, df: stats().t(df, location, scale),
-            lambda name, location, scale, df: _pm().StudentT(name, nu=df, mu=location, sigma=scale),
+            lambda name, location, scale, df, **dims: _pm().StudentT(name, nu=df, mu=location, sigma=scale, **dims),
             lambda location, scale, df: df + 1,
             lambda f, location, scale, df: (f * location, f * scale, df),
         ),

@@ -97,8 +97,18 @@ class Prior:
         self._require_distribution("rvs")
         return np.asarray(self._distribution.rvs(size=size, random_state=rng), dtype=float)
 
-    def to_pymc(self, name: str) -> Any:
-        """The PyMC variable, inside a model context; its parameters are ``pm.Data`` named ``<name>_<parameter>``."""
+    def to_pymc(self, name: str, *, variable: str = "", dims: str | None = None) -> Any:
+        """The PyMC variable, inside a model context; its parameters are ``pm.Data`` named ``<name>_<parameter>``.
+
+        Parameters
+        ----------
+        name
+            Of the variable, unless ``variable`` is.
+        variable
+            Its name where it is not ``name``: of what a prior on tau is on, if that is not tau itself.
+        dims
+            For mu: a dimension of the model, for as many variables with this prior.
+        """
         import pymc as pm
 
         if self.family not in FAMILIES:
@@ -116,7 +126,7 @@ class Prior:
             )
             for parameter, value in zip(family.parameters, self.parameters, strict=True)
         ]
-        return family.pymc(name, *data)
+        return family.pymc(variable or name, *data, **({"dims": dims} if dims else {}))
 
     def scaled(self, factor: float, source: str = "") -> Prior:
         """The prior of factor times the variable, of the same family.

@@ -163,7 +163,7 @@ def question_of(
     level: float,
 ) -> Question:
     """The question that these arguments ask of k studies; errors as in ``tipping_point``."""
-    tail, words = _claim(claim, level)
+    tail, words = allowed_tail(claim, level)
     for given in (mu, tau):
         if given is not None:
             require_measure(given, measure)
@@ -186,7 +186,7 @@ def question_of(
     return Question("tau", name, lambda s: Priors(beside, make(s)), beside, words, tail, above, level)
 
 
-def _claim(claim: str | float, level: float) -> tuple[float, str]:
+def allowed_tail(claim: str | float, level: float) -> tuple[float, str]:
     """Probability of the far side below which the claim holds, and the claim in words."""
     if not 0 < level < 1:
         raise ValueError(f"level must lie in (0, 1); got {level!r}.")
