@@ -58,13 +58,18 @@ def predictive_checks(fit: PymcFit) -> pd.DataFrame:
     """
     import pandas as pd
 
-    posterior = fit.data["posterior_predictive"].to_dataset()
-    replicates = {str(name): values.values for name, values in posterior.data_vars.items()}
-    groups = (fit.data[group].to_dataset() for group in ("observed_data", "constant_data") if group in fit.data)
-    data = {str(name): values.values for group in groups for name, values in group.data_vars.items()}
+    replicated, observed, given = (
+        {str(name): values for name, values in fit.data[group].to_dataset().data_vars.items()}
+        for group in ("posterior_predictive", "observed_data", "constant_data")
+    )
+    random = [name for name, values in observed.items() if values.dims == ("study",)]
+    if set(random) != set(replicated):
+        raise ValueError(f"{fit.model} has no replicate of one effect a study: its data are {', '.join(observed)}.")
     measure = fit.effects.measure.name
-    seen = _statistics(*_effects(data, measure, fit.model))
-    expected = _statistics(*_effects(data | replicates, measure, fit.model))
+    sizes = {name: values.values for name, values in given.items()}
+    seen = _statistics(*_effects({name: observed[name].values for name in random}, sizes, measure, fit.model))
+    drawn = {name: replicated[name].values for name in random}
+    expected = _statistics(*_effects(drawn, sizes, measure, fit.model))
     names = [*(f"estimate[{study}]" for study in fit.effects.study), "Q", "range"]
     tail = (1 - fit.level) / 2
     rows = []
@@ -76,14 +81,22 @@ def predictive_checks(fit: PymcFit) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["statistic", "observed", "lower", "median", "upper", "p"])
 
 
+# The names that formulas of effects have for what models observe.
+_COLUMNS = {"y_e": "event_e", "y_c": "event_c"}
+
+
 def _effects(
-    data: Mapping[str, NDArray[np.float64]], measure: str, model: str
+    random: Mapping[str, NDArray[np.float64]], given: Mapping[str, NDArray[np.float64]], measure: str, model: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Estimates and variances, shape (*S, k), of the effects given, or of counts or means."""
-    if "y" in data and "sei" in data:
-        return data["y"], np.broadcast_to(data["sei"] ** 2, data["y"].shape)
+    """Estimates and variances, shape (*S, k), of effects, or of counts or means, observed or replicated."""
+    if set(random) == {"y"} and "sei" in given:
+        return random["y"], np.broadcast_to(given["sei"] ** 2, random["y"].shape)
+    arms: dict[str, Any] = {name: np.asarray(values, dtype=float) for name, values in given.items()}
+    arms |= {_COLUMNS.get(name, name): np.asarray(values, dtype=float) for name, values in random.items()}
+    if "y" in arms and "n_e" in arms:  # a difference of means, of SMD in units of the SD within the arms
+        none, one = np.zeros(arms["y"].shape), np.ones(arms["y"].shape)
+        arms = {"sd_e": one, "sd_c": one} | arms | {"mean_e": arms["y"], "mean_c": none}
     formulas = {**ARM_FORMULAS, "SMD": SMD_CONVENTIONS["revman5"]}
-    arms: dict[str, Any] = {name: np.asarray(values, dtype=float) for name, values in data.items()}
     try:
         yi, vi = formulas[measure](arms)
     except KeyError as error:

@@ -136,9 +136,11 @@ def test_a_disagreement_of_the_engines_is_an_error_after_all_is_written(run, tmp
         "first_deviation_mcse",
         "repeated",
         "rhat_max",
+        "ess_min",
+        "divergences",
     ]
     note = "disagrees with the exact engine by 7.0 Monte Carlo errors"
-    row = dict(zip(columns, ("1.1", 13, "tau HN(0.5), mu flat", False, 7.0, 6.0, True, 1.001), strict=True))
+    row = dict(zip(columns, ("1.1", 13, "tau HN(0.5), mu flat", False, 7.0, 6.0, True, 1.001, 900.0, 0), strict=True))
     disagreeing = replace(study_data(), checks=pd.DataFrame([row | {"note": note}]))
     monkeypatch.setattr("bayespip.reanalysis.reanalyse", lambda *_, **__: disagreeing)
     shown = run("reanalyse", "bcg", "--out", tmp_path)

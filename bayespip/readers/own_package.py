@@ -52,7 +52,8 @@ def remainder(review: Review, plain: Review, tables: Mapping[str, bytes]) -> byt
     ValueError
         If a table of the review has an index or a type of column that cannot be written.
     """
-    own = {f.name: getattr(review, f.name) for f in fields(Review) if f.name != "analyses"}
+    # where it was read from is said anew by whoever reads it
+    own = {f.name: getattr(review, f.name) for f in fields(Review) if f.compare and f.name != "analyses"}
     content = {
         "format": FORMAT,
         "tables": _digests(tables),

@@ -93,7 +93,7 @@ def _latex(text: str, *, doi: bool) -> str:
 @cache
 def known() -> dict[str, Reference]:
     """The works that methods here come from, by key."""
-    table = tomllib.loads((files("bayespip.data") / "references.toml").read_text(encoding="utf-8"))
+    table = tomllib.loads((files("bayespip.report") / "references.toml").read_text(encoding="utf-8"))
     return {key: _reference(key, row) for key, row in table.items()}
 
 
