@@ -90,8 +90,11 @@ def _of_arms(case: Case) -> Iterator[Suggestion]:
         empty, small = (cells == 0).any(axis=0).sum(), (cells < SMALL_CELL).any(axis=0).sum()
         seen = (empty, "an empty cell, which it needs not correct") if empty else (small, f"a cell below {SMALL_CELL}")
         if seen[0]:
+            model = BINOMIAL.get(case.measure.name, "binomial_normal")
             reason = f"{seen[0]} of {count(len(rows), 'study', 'studies')} with {seen[1]}"
-            yield Suggestion(case.label, BINOMIAL.get(case.measure.name, "binomial_normal"), reason)
+            if empty and model != "binomial_normal":
+                reason += "; where chains fail, for a cell at its limit, take the odds ratio and binomial_normal"
+            yield Suggestion(case.label, model, reason)
     if {"mean_e", "sd_e", "n_e", "mean_c", "sd_c", "n_c"} <= set(rows) and case.measure.name in ("MD", "SMD"):
         smallest = float(np.nanmin(rows[["n_e", "n_c"]].to_numpy(dtype=float)))
         if smallest < SMALL_ARM:
