@@ -208,8 +208,9 @@ def test_with_many_events_it_is_the_normal_model(baseline: str) -> None:
 def _laplace(counts: Counts, x: np.ndarray) -> float:
     """The log likelihood as lme4, and so metafor's UM.RS, has it: Laplace's approximation at our integrand's mode."""
     parameters = np.array([x[0], abs(x[1]), x[2], abs(x[3])])[:, None, None]
-    u, v, (h_uu, h_uv, h_vv) = quadrature._mode(counts, parameters, quadrature.log_odds_ratios)
-    joint = quadrature._log_joint(counts, parameters, quadrature.log_odds_ratios, u, v)
+    form = (quadrature.log_odds_ratios, quadrature.normal_effects)
+    u, v, (h_uu, h_uv, h_vv) = quadrature._mode(counts, parameters, form)
+    joint = quadrature._log_joint(counts, parameters, form, u, v)
     return float((joint - np.log(h_uu * h_vv - h_uv**2) / 2 + quadrature._log_ways(counts)).sum())
 
 
