@@ -91,7 +91,7 @@ def save(table: pd.DataFrame, ranks: Mapping[tuple[str, int], xr.Dataset], folde
 
 @cache
 def on_record(model: str) -> str:
-    """What the record says of a model, in a sentence; "not calibrated" if it says nothing."""
+    """What the record says of a model, in a sentence; where it says nothing, how to calibrate it."""
     from importlib.resources import files
 
     import pandas as pd
@@ -100,7 +100,7 @@ def on_record(model: str) -> str:
         table = pd.read_csv(file)
     its = table[table["model"] == model]
     if its.empty:
-        return "not calibrated"
+        return f"not on record; `bayespip sbc {model}` runs it, and its page in docs/models says what was checked"
     inside = its["inside"].to_numpy(dtype=bool)
     sizes = " and ".join(str(k) for k in np.unique(its["k"]))
     return (
