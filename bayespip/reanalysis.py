@@ -206,16 +206,9 @@ def reanalyse(
     )
     runs = run_models(models, todo, sets, level=level, seed=seed, report=report)
     trees |= runs.trees(todo)
-    if checks:
-        pairs = zip(todo, sets, strict=True)
-        sampled = [
-            [_sampled(case, s, checks[case.label, s.priors.label]) for s in its_sets] for case, its_sets in pairs
-        ]
-    else:
-        sampled = [[] for _ in todo]
+    sampled = _checked(todo, sets, checks)
     every = [[*own, *checked, *others] for own, checked, others in zip(values, sampled, runs.values, strict=True)]
     table = as_frame(_rows(chosen, reasons, todo, every, level))
-    assumed = [(c.analysis.id, c.k, sentence) for c in todo for sentence in c.assumptions]
     settings = {"level": level, "seed": seed, "pooling": pooling, "bounds": with_bounds, "pymc": with_pymc}
     ids = None if analyses is None else tuple(a.id for a in chosen)
     settings |= {"models": tuple(models)} if models else {}
@@ -226,11 +219,8 @@ def reanalyse(
         table,
         trees,
         _checks_frame(todo, sets, checks),
-        pd.DataFrame(
-            [row for case, own in zip(todo, values, strict=True) for v in own for row in extremes_of(case, v)],
-            columns=EXTREMES,
-        ),
-        pd.DataFrame(assumed, columns=["analysis", "k", "assumption"]),
+        _extremes_frame(todo, values),
+        _assumptions_frame(todo),
         _priors_frame(todo, sets),
         tipping_frame(todo, tips),
         sentences(todo, tips, table),
@@ -340,6 +330,28 @@ def _sampled(case: Case, prior: PriorSet, check: CrossCheck) -> Values:
     if check.fit is None:
         return Values(SAMPLED, np.full(3 * len(PARAMETERS) + 1, np.nan), of, prior, note=check.note)
     return Values(SAMPLED, quantities_of(check.fit), of, prior, note=check.note)
+
+
+def _checked(
+    todo: Sequence[Case], sets: Sequence[Sequence[PriorSet]], checks: Mapping[tuple[str, str], CrossCheck]
+) -> list[list[Values]]:
+    """Of each case the sampled values under its priors; none where nothing was sampled."""
+    if not checks:
+        return [[] for _ in todo]
+    return [
+        [_sampled(case, s, checks[case.label, s.priors.label]) for s in its_sets]
+        for case, its_sets in zip(todo, sets, strict=True)
+    ]
+
+
+def _extremes_frame(todo: Sequence[Case], values: Sequence[Sequence[Values]]) -> pd.DataFrame:
+    rows = [row for case, own in zip(todo, values, strict=True) for v in own for row in extremes_of(case, v)]
+    return pd.DataFrame(rows, columns=EXTREMES)
+
+
+def _assumptions_frame(todo: Sequence[Case]) -> pd.DataFrame:
+    rows = [(case.analysis.id, case.k, sentence) for case in todo for sentence in case.assumptions]
+    return pd.DataFrame(rows, columns=["analysis", "k", "assumption"])
 
 
 def _priors_frame(todo: Sequence[Case], sets: Sequence[Sequence[PriorSet]]) -> pd.DataFrame:

@@ -235,27 +235,10 @@ def sample(
     inputs = _inputs(module, filled, priors)
     # The starting points and the densities read the model's own data; the sampler reads the copy given to it.
     pm.set_data(inputs, model=model, coords=_coords(module, filled))
-    trace = nutpie.sample(
-        compiled.sampler.with_data(**inputs),
-        draws=settings.draws * settings.thin,
-        tune=settings.tune,
-        chains=settings.chains,
-        target_accept=settings.target_accept,
-        seed=seed,
-        cores=cores,
-        progress_bar=False,
-        return_raw_trace=True,  # its own conversion to a DataTree takes as long as the sampling
-    )
-    batches, stats = trace.get_arrow_trace()
-    if any(batch.num_rows != settings.tune + settings.draws * settings.thin for batch in batches):
-        raise KeyboardInterrupt  # which nutpie answers with a shorter trace
-    free = [variable.name for variable in model.free_RVs]
+    batches, stats = _trace(compiled.sampler.with_data(**inputs), settings, seed, cores)
     lengths = {dim: len(names) for dim, names in _coords(module, filled).items()}
-    points = []
-    for variable in model.free_RVs:
-        point = _column(batches, model.rvs_to_values[variable].name, settings)
-        points.append(_unraveled(point, model.named_vars_to_dims.get(variable.name, ()), lengths))
-    found = compiled.densities(*points)
+    found = compiled.densities(*_points(model, batches, lengths, settings))
+    free = [variable.name for variable in model.free_RVs]
     n = len(_variables(model))
     dims = {**model.named_vars_to_dims, "theta": ("study",), **module.ABOUT.dims}
     only = slice(data.k)
@@ -285,9 +268,33 @@ def sample(
     return tree
 
 
-def _unraveled(array: NDArray[Any], dims: Sequence[str], lengths: Mapping[str, int]) -> NDArray[Any]:
-    """Draws in the variable's own dimensions: of two or more, nutpie gives a vector a draw."""
-    return array.reshape(*array.shape[:2], *(lengths[dim] for dim in dims)) if len(dims) > 1 else array
+def _trace(sampler: Any, settings: Settings, seed: int, cores: int | None) -> tuple[list[Any], list[Any]]:
+    """Record batches of draws and of statistics from nutpie, one a chain, warm-up included."""
+    trace = nutpie.sample(
+        sampler,
+        draws=settings.draws * settings.thin,
+        tune=settings.tune,
+        chains=settings.chains,
+        target_accept=settings.target_accept,
+        seed=seed,
+        cores=cores,
+        progress_bar=False,
+        return_raw_trace=True,  # its own conversion to a DataTree takes as long as the sampling
+    )
+    batches, stats = trace.get_arrow_trace()
+    if any(batch.num_rows != settings.tune + settings.draws * settings.thin for batch in batches):
+        raise KeyboardInterrupt  # which nutpie answers with a shorter trace
+    return batches, stats
+
+
+def _points(
+    model: pm.Model, batches: Sequence[Any], lengths: Mapping[str, int], settings: Settings
+) -> Iterator[NDArray[Any]]:
+    """Draws of each unconstrained variable, shape (chain, draw, *its own): of two dimensions nutpie makes one."""
+    for variable in model.free_RVs:
+        drawn = _column(batches, model.rvs_to_values[variable].name, settings)
+        dims = model.named_vars_to_dims.get(variable.name, ())
+        yield drawn.reshape(*drawn.shape[:2], *(lengths[dim] for dim in dims)) if len(dims) > 1 else drawn
 
 
 def _first(array: NDArray[Any], dims: Sequence[str], only: slice, ahead: int = 2) -> NDArray[Any]:
