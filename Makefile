@@ -35,7 +35,7 @@ bench: $(installed)  ## time the whole re-analysis
 # One resolution for every Python from 3.12 on; pins that still fit are kept.
 lock:  ## resolve requirements.lock anew (needs uv)
 	$(UV) pip compile --universal --python-version 3.12 --no-header --no-annotate --quiet \
-	    --group dev pyproject.toml --output-file requirements.lock
+	    --group dev --group docs --group bench pyproject.toml --output-file requirements.lock
 
 clean:  ## remove what building and testing leave; .venv and results/ stay
 	rm -rf build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
