@@ -4,7 +4,7 @@ They look at how precise the studies are, never at their effects. As bayesmeta n
 2020;93(6), section 2.3); with sei the standard errors and k their number:
 
 - uniform shrinkage: s0^2 / (s0^2 + tau^2) is uniform, s0^2 = k / sum(sei^-2) (Daniels MJ. Can J Stat 1999;27:567);
-- DuMouchel: s0 / (s0 + tau) is uniform, the same s0 (DuMouchel WH. Technical report 24, National Institute of
+- DuMouchel: s0 / (s0 + tau) is uniform, the same s0 (DuMouchel WH. Technical report, National Institute of
   Statistical Sciences, 1994), a Lomax of shape 1;
 - uniform I2: tau^2 / (tau^2 + s^2) is uniform, s^2 the typical variance of Higgins JPT, Thompson SG. Stat Med
   2002;21:1539, equation 9;
@@ -46,7 +46,7 @@ def uniform_shrinkage(sei: ArrayLike) -> Prior:
 
 def du_mouchel(sei: ArrayLike) -> Prior:
     """DuMouchel's prior s0 / (s0 + tau)^2: a Lomax of shape 1, median s0; parameters as ``uniform_shrinkage``."""
-    source = "DuMouchel WH. National Institute of Statistical Sciences, Technical report 24, 1994"
+    source = "DuMouchel WH. National Institute of Statistical Sciences, Technical report, 1994"
     return Prior("lomax", (_harmonic(sei), 1.0), source)
 
 
