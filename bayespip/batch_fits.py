@@ -13,7 +13,7 @@ from zlib import crc32
 import numba as nb
 import numpy as np
 
-from bayespip.batch_mixtures import probability_above, quantiles
+from bayespip.batch_mixtures import limits, probability_above
 from bayespip.batch_nodes import (
     Density,
     Study,
@@ -23,8 +23,8 @@ from bayespip.batch_nodes import (
     new_tree,
     plant,
     resolve,
-    tau_quantiles,
 )
+from bayespip.batch_tau import log_quantile, tau_marginal, tau_moments, tau_shortest
 from bayespip.posterior import given_tau_compiled
 from bayespip.quadrature import NODES, ORDER, WEIGHTS
 
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
 
 PARAMETERS = ("mu", "tau", "theta_new")
-STATISTICS = ("mean", "sd", "median", "lower", "upper")
+STATISTICS = ("mean", "sd", "median", "lower", "upper", "shortest_lower", "shortest_upper")
+STUDY_STATISTICS = STATISTICS[:5]
 _NEGLIGIBLE = 1e-14  # components lighter than this are left out of distribution functions
 _NO_PRECISION = np.empty(0)
 
@@ -91,11 +92,12 @@ class Pairs(NamedTuple):
 
 
 class Results(NamedTuple):
-    """By analysis (or study) and pair: parameters x statistics, log evidence with P(mu > 0), effects of studies."""
+    """By analysis and pair: parameters x statistics, log evidence with P(mu > 0); by study: its effect, shrinkage."""
 
     summaries: Floats
     scalars: Floats
     studies: Floats
+    shrinkage: Floats
     resolved: NDArray[np.bool_]
 
 
@@ -130,14 +132,16 @@ def _mu_prior(mu_priors, a, m, analyses):
 
 @nb.njit(nogil=True)
 def _log_tau_zero(yi, vi, mu_prior):
-    """Below it tau^2 changes the likelihood by less than 1e-12, as in ``posterior``."""
-    farthest = 0.0
+    """Below it tau^2 changes the likelihood, and the spread of what is normal given tau, by less than 1e-12."""
+    farthest, narrowest = 0.0, vi.min()
+    if mu_prior[1].size:
+        narrowest = min(narrowest, 1 / mu_prior[1].max())
     for i in range(yi.size):
         distance = abs(yi[i])
         if mu_prior[1].size:
             distance = max(distance, abs(yi[i] - mu_prior[0]))
         farthest = max(farthest, distance / math.sqrt(vi[i]))
-    return math.log(1e-6 * math.sqrt(vi.min()) / (1 + farthest))
+    return math.log(1e-6 * math.sqrt(narrowest) / (1 + farthest))
 
 
 @nb.njit(nogil=True)
@@ -164,24 +168,30 @@ def _fit(a, p, tree, panels, analyses, density, mu_prior, moments, probabilities
     origin, shift = (mu_prior[3], mu_prior[0]) if near_prior else (analyses.centre[a], 0.0)
     mixture = _mixture(panels, n, tree, study, mu_prior, near_prior, scale, at_zero, below)
     out = results.summaries[a, p]
-    _of_tau(panels, n, tree, scale, below, probabilities, out[1])
+    tau = tau_marginal(panels, n, tree, scale, below)
+    tau_moments(tau, out[1])
+    for q in range(probabilities.size):
+        out[1, 2 + q] = math.exp(log_quantile(tau, probabilities[q]))
+    tau_shortest(tau, tree, (study, density, mu_prior), probabilities[2] - probabilities[1], out[1, 5:])
     kept = mixture.weight > _NEGLIGIBLE
     weight, mean = mixture.weight[kept], mixture.mean[kept]
     for parameter in (0, 2):
         spread = mixture.variance + mixture.tau2 if parameter == 2 else mixture.variance
         _moments(mixture.weight, mixture.mean, spread, out[parameter])
         per_sd = 1 / np.sqrt(spread[kept])
-        quantiles(weight, mean, per_sd, probabilities, deviates, out[parameter, 2:])
-        for s in (0, 2, 3, 4):
-            out[parameter, s] += origin
+        limits(weight, mean, per_sd, probabilities, deviates, out[parameter, 2:])
+        out[parameter, 0] += origin
+        out[parameter, 2:] += origin
         if parameter == 0:
             results.scalars[a, p, 1] = probability_above(weight, mean, per_sd, -origin)
     results.scalars[a, p, 0] = highest + math.log(total)
     if results.studies.shape[0]:
         for i in range(yi.size):
-            _shrunk(mixture, yi[i] - shift, vi[i], probabilities, deviates, results.studies[studies][i, p])
-            for s in (0, 2, 3, 4):
-                results.studies[studies][i, p, s] += origin
+            of_study = results.studies[studies][i, p]
+            pull = _shrunk(mixture, yi[i] - shift, vi[i], probabilities, deviates, of_study)
+            results.shrinkage[studies][i, p] = pull
+            of_study[0] += origin
+            of_study[2:] += origin
     return True
 
 
@@ -236,38 +246,21 @@ def _moments(weight, mean, variance, out):
 
 
 @nb.njit(nogil=True)
-def _of_tau(panels, n, tree, scale, below, probabilities, out):
-    average, total = 0.0, 0.0
-    for step in range(2):
-        for j in range(n):
-            lower, half = tree.lower[panels.panel[j]], tree.half[panels.panel[j]]
-            for i in range(ORDER):
-                w = half * WEIGHTS[i] * math.exp(panels.values[j, i] - scale[0]) / scale[1]
-                if w > 0.0:
-                    tau = math.exp(lower + half * (1 + NODES[i]))
-                    if step == 0:
-                        average += w * tau
-                    else:
-                        total += w * (tau - average) ** 2
-    out[0], out[1] = average, math.sqrt(total)
-    tau_quantiles(panels, n, tree, scale, below, probabilities, out[2:])
-
-
-@nb.njit(nogil=True)
 def _shrunk(mixture, y, v, probabilities, deviates, out):
-    """The effect of a study, pulled towards mu."""
+    """The effect of a study, pulled towards mu; how much, on average."""
     pull = v / (v + mixture.tau2)
     mean = y + pull * (mixture.mean - y)
     variance = (1 - pull) * v + pull * pull * mixture.variance
     _moments(mixture.weight, mean, variance, out)
     kept = mixture.weight > _NEGLIGIBLE
-    quantiles(mixture.weight[kept], mean[kept], 1 / np.sqrt(variance[kept]), probabilities, deviates, out[2:])
+    limits(mixture.weight[kept], mean[kept], 1 / np.sqrt(variance[kept]), probabilities, deviates, out[2:])
+    return (mixture.weight * pull).sum()
 
 
 def _fingerprint() -> int:
     """Of the files that the loop below is compiled from."""
     folder = Path(__file__).parent
-    names = ("batch_fits", "batch_mixtures", "batch_nodes", "posterior", "prior_panels", "quadrature")
+    names = ("batch_fits", "batch_mixtures", "batch_nodes", "batch_tau", "posterior", "prior_panels", "quadrature")
     return crc32(b"".join(folder.joinpath(f"{name}.py").read_bytes() for name in names))
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from bayespip.posterior import given_tau_compiled
 from bayespip.prior_panels import SMALLEST_PANEL, at_nodes
-from bayespip.quadrature import NODES, ORDER, TO_COEFFICIENTS, TO_INTEGRAL, WEIGHTS
+from bayespip.quadrature import MOST_ROUNDING, NODES, ORDER, TO_COEFFICIENTS, WEIGHTS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,10 +30,8 @@ TOLERANCE = 1e-11  # of a panel's last coefficients, relative to the integral: a
 _MARGIN = 12.0  # as in ``quadrature``: exp(-12) of the tolerance is left out
 _ROUNDING = 16 * float(np.finfo(float).eps)
 _LOG_2PI = math.log(2 * math.pi)
-_BISECTIONS = 52  # of an interval of length 2, to the last bit
 _CAPACITY = 4096  # panels
 _LAST = np.ascontiguousarray(TO_COEFFICIENTS[-2:])
-_INTEGRAL = np.ascontiguousarray((TO_INTEGRAL @ TO_COEFFICIENTS).T)  # a row for each node
 _NO_PRECISION = np.empty(0)
 
 
@@ -235,11 +233,13 @@ def _holds_break(density, lower, upper):
 
 @nb.njit(nogil=True)
 def resolve(panels, tree, study, density, mu_prior, moments, log_zero):
-    """Panels of a posterior; their number, or -1 where there is no room for as many as it needs.
+    """Panels of a posterior; their number, or -1 where there is no room for as many as it needs, or no digits.
 
     ``moments``: how many of tau^0, tau^1, tau^2 times the posterior are to be resolved.
     """
     n = _start(panels, tree, study, density, mu_prior, moments, log_zero)
+    if n < 1 or not _ROUNDING * abs(panels.largest[:n, 0].max()) <= MOST_ROUNDING:
+        return -1
     while True:
         bad = _unresolved(panels, n, tree, density, moments)
         if not bad.any():
@@ -289,56 +289,3 @@ def _unresolved(panels, n, tree, density, moments):
     for j in range(n):
         bad[j] &= 2 * tree.half[panels.panel[j]] > SMALLEST_PANEL
     return bad
-
-
-@nb.njit(nogil=True)
-def _from_left(panels, n, tree):
-    """Order of the panels in tau: a few, nearly sorted."""
-    order = np.arange(n)
-    for i in range(1, n):
-        j = i
-        while j > 0 and tree.lower[panels.panel[order[j - 1]]] > tree.lower[panels.panel[order[j]]]:
-            order[j - 1], order[j] = order[j], order[j - 1]
-            j -= 1
-    return order
-
-
-@nb.njit(nogil=True)
-def tau_quantiles(panels, n, tree, scale, mass_below, probabilities, out):
-    """Quantiles of tau; ``scale`` holds the largest log value, and the integral relative to it."""
-    highest, whole = scale
-    order = _from_left(panels, n, tree)
-    for q in range(probabilities.size):
-        target = probabilities[q] - mass_below
-        for j in order:
-            mass = math.exp(panels.largest[j, 0] - highest) * panels.integral[j, 0] / whole
-            if mass >= target:
-                break
-            target -= mass
-        panel, density = panels.panel[j], np.exp(panels.values[j] - highest) / whole
-        series = np.zeros(ORDER + 1)
-        for i in range(ORDER):
-            series += tree.half[panel] * density[i] * _INTEGRAL[i]
-        low, high = -1.0, 1.0
-        for _ in range(_BISECTIONS):
-            middle = 0.5 * (low + high)
-            if legendre(series, middle) < target:
-                low = middle
-            else:
-                high = middle
-        out[q] = math.exp(tree.lower[panel] + tree.half[panel] * (1 + low))
-
-
-_AHEAD = np.array([0.0, 0.0, *((2 * j - 1) / j for j in range(2, ORDER + 1))])
-_BEHIND = np.array([0.0, 0.0, *((j - 1) / j for j in range(2, ORDER + 1))])
-
-
-@nb.njit(nogil=True)
-def legendre(series, u):
-    """Legendre series at u, by the three-term recurrence."""
-    before, current = 1.0, u
-    total = series[0] + series[1] * u
-    for j in range(2, series.size):
-        before, current = current, _AHEAD[j] * u * current - _BEHIND[j] * before
-        total += series[j] * current
-    return total

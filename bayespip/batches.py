@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
-from bayespip.batch_fits import PARAMETERS, STATISTICS, Analyses, Densities, MuPriors, Pairs, Results, run
+from bayespip.batch_fits import (
+    PARAMETERS,
+    STATISTICS,
+    STUDY_STATISTICS,
+    Analyses,
+    Densities,
+    MuPriors,
+    Pairs,
+    Results,
+    run,
+)
 from bayespip.posterior import MuPrior, mu_prior_components
 from bayespip.prior_panels import prior_panels
 from bayespip.priors.scales import require_measure
@@ -33,7 +43,10 @@ __all__ = ["exact_batch"]
 
 _DATA_FREE = ("flat", "normal", "normal mixture")  # priors on mu whose components do not depend on the data
 _NO_COMPONENTS = MuPrior(0.0, np.empty(0), np.empty(0))
-_TOO_ROUGH = "the posterior of tau is too rough to integrate: more panels would be needed than there is room for."
+_UNRESOLVED = (
+    "the posterior of tau is too rough to integrate, or the effects lie too far apart, or too far from the priors, in "
+    "their standard errors: doubles do not hold it."
+)
 _BLOCK = 64  # analyses, or pairs of priors, that one thread takes at a time
 
 
@@ -54,7 +67,7 @@ def exact_batch(
     priors
         P pairs of priors, as for ``exact_fit``.
     level
-        Probability of the central intervals.
+        Probability of the intervals.
     studies
         Whether the effects of all studies are summarised as well.
     threads
@@ -64,12 +77,13 @@ def exact_batch(
     -------
     Dataset
         Dimensions analysis and prior; the latter's labels are those of the priors. For each of mu, tau and theta_new
-        the variables ``<parameter>_mean``, ``_sd``, ``_median``, ``_lower`` and ``_upper`` on the model scale;
+        the variables ``<parameter>_mean``, ``_sd``, ``_median``, ``_lower`` and ``_upper`` (central interval),
+        ``_shortest_lower`` and ``_shortest_upper`` (the shortest connected one) on the model scale;
         ``prob_positive``, P(mu > 0); ``log_evidence``, as in ``ExactFit``; ``reason``, empty, or why there is no
-        result: all of a pair's values are nan where ``exact_fit`` raises that error. With ``studies``, the five of
-        ``theta`` along dimension study, which runs through all studies of all analyses; its coordinates
-        ``study_analysis`` and ``study_label`` say which. Moments that do not exist are inf or nan, as in
-        ``ExactFit``.
+        result: all of a pair's values are nan where ``exact_fit`` raises that error. With ``studies``, the first five
+        of ``theta`` and ``shrinkage``, the posterior mean of vi / (vi + tau^2), along dimension study, which runs
+        through all studies of all analyses; its coordinates ``study_analysis`` and ``study_label`` say which. Moments
+        that do not exist are inf or nan, as in ``ExactFit``.
 
     Raises
     ------
@@ -79,8 +93,16 @@ def exact_batch(
 
     Notes
     -----
-    Within 1e-8 max(|exact_fit|, posterior SD) of ``exact_fit``. A result is the same to the last bit whatever
+    Within ``1e-8 max(|exact_fit|, posterior SD)`` of ``exact_fit``. A result is the same to the last bit whatever
     else is in the call.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> batch = bp.exact_batch([invented], [weak])
+    >>> batch["mu_median"].round(3).item(), batch["prob_positive"].round(3).item()
+    (-0.569, 0.061)
     """
     if not 0 < level < 1:
         raise ValueError(f"level must lie in (0, 1); got {level!r}.")
@@ -209,7 +231,8 @@ def _empty(analyses: int, pairs: int, studies: int) -> Results:
     return Results(
         np.full((analyses, pairs, len(PARAMETERS), len(STATISTICS)), np.nan),
         np.full((analyses, pairs, 2), np.nan),
-        np.full((studies, pairs, len(STATISTICS)), np.nan),
+        np.full((studies, pairs, len(STUDY_STATISTICS)), np.nan),
+        np.full((studies, pairs), np.nan),
         np.zeros((analyses, pairs), dtype=bool),
     )
 
@@ -231,7 +254,7 @@ def _dataset(
 ) -> xr.Dataset:
     import xarray as xr
 
-    reason = np.where((known.moments > 0) & ~results.resolved, _TOO_ROUGH, known.reason)
+    reason = np.where((known.moments > 0) & ~results.resolved, _UNRESOLVED, known.reason)
     moments = results.summaries[..., :2]
     moments[known.missing != 0] = known.missing[known.missing != 0]
     moments[reason != ""] = np.nan
@@ -248,7 +271,9 @@ def _dataset(
     }
     coords: dict[str, object] = {"analysis": np.arange(len(effects)), "prior": [p.label for p in priors]}
     if studies:
-        variables |= {f"theta_{s}": (("study", "prior"), results.studies[..., j]) for j, s in enumerate(STATISTICS)}
+        of_study = ("study", "prior")
+        variables |= {f"theta_{s}": (of_study, results.studies[..., j]) for j, s in enumerate(STUDY_STATISTICS)}
+        variables["shrinkage"] = (of_study, results.shrinkage)
         coords["study_analysis"] = ("study", np.repeat(np.arange(len(effects)), [e.k for e in effects]))
         coords["study_label"] = ("study", np.array([label for e in effects for label in e.study], dtype=object))
     return xr.Dataset(variables, coords, {"level": level})

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["EffectSizes", "effect_sizes"]
 
 GIVEN = ("yi", "sei")
+LARGEST = 1e50
+"""Of |yi|, sei and 1 / sei: squares, and products of them, stay far inside the range of doubles."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
@@ -45,8 +47,14 @@ class EffectSizes:
     Raises
     ------
     ValueError
-        If shapes differ, k = 0, a label repeats, yi is not finite, or sei is not positive and finite; the
-        message names the studies.
+        If shapes differ, k = 0, a label repeats, yi is not finite, or sei is not positive and finite, or beyond
+        LARGEST; the message names the studies.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> invented.k, invented.measure.name
+    (2, 'RR')
     """
 
     study: tuple[str, ...]
@@ -66,6 +74,9 @@ class EffectSizes:
             raise ValueError(f"study labels must be unique; repeated: {', '.join(repeated)}.")
         _refuse("yi must be finite", ~np.isfinite(y), names, y)
         _refuse("sei must be positive and finite", ~(np.isfinite(s) & (s > 0)), names, s)
+        _refuse(f"yi must lie within {LARGEST:g} of 0: rescale it", np.abs(y) > LARGEST, names, y)
+        beyond = (s < 1 / LARGEST) | (s > LARGEST)
+        _refuse(f"sei must lie between {1 / LARGEST:g} and {LARGEST:g}: rescale it", beyond, names, s)
         y.flags.writeable = s.flags.writeable = False
         for field, value in (("study", names), ("yi", y), ("sei", s), ("measure", as_measure(measure))):
             object.__setattr__(self, field, value)
@@ -125,12 +136,6 @@ def effect_sizes(table: pd.DataFrame, measure: str | Measure, *, smd: str = "rev
     EffectSizes
         In the order of the table, without the excluded studies.
 
-    Warns
-    -----
-    UserWarning
-        If both arms of a study are empty or both are full, or the variance of its O - E is zero: it says nothing
-        of RR, OR, PETO or HR and is excluded. The warning names it. For RD such a study stays.
-
     Raises
     ------
     ValueError
@@ -139,6 +144,12 @@ def effect_sizes(table: pd.DataFrame, measure: str | Measure, *, smd: str = "rev
         variance, a label is missing or repeated, there is no study, or none is left; the message names column,
         rule, study, row (counted from 1) and value.
 
+    Warns
+    -----
+    UserWarning
+        If both arms of a study are empty or both are full, or the variance of its O - E is zero: it says nothing
+        of RR, OR, PETO or HR and is excluded. The warning names it. For RD such a study stays.
+
     Notes
     -----
     Zero cells: 0.5 is added to all four cells of a study that has an empty one (for PR to both of its cells), and
@@ -146,6 +157,13 @@ def effect_sizes(table: pd.DataFrame, measure: str | Measure, *, smd: str = "rev
     RD it moves the estimate as well as the variance, as in escalc; where the plain difference is wanted, give yi
     and sei. PETO needs no correction and has none, as in RevMan 5 and rma.peto, and unlike escalc. Like RevMan, and
     unlike escalc, ratios leave out a study without events: all it says is the correction.
+
+    Examples
+    --------
+    >>> studies = bp.load_review("bcg")["1.1"].studies
+    >>> effects = bp.effect_sizes(studies, "RR")
+    >>> effects.study[0], effects.yi[0].round(4).item(), effects.vi[0].round(4).item()
+    ('Aronson 1948', -0.8893, 0.3256)
     """
     spec = as_measure(measure)
     if smd not in SMD_CONVENTIONS:
@@ -158,7 +176,8 @@ def effect_sizes(table: pd.DataFrame, measure: str | Measure, *, smd: str = "rev
         return EffectSizes(study, values["yi"], values["sei"], spec)
     check(values, study, spec)
     study, values = _informative(values, study, spec)
-    yi, vi = _formula(columns, spec, smd)(values)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # refused below, with the study
+        yi, vi = _formula(columns, spec, smd)(values)
     return EffectSizes(study, yi, np.sqrt(vi), spec)
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from bayespip.fits import Estimate, RandomEffects
+from bayespip.heterogeneity import typical_variance
 from bayespip.marginals import MixtureMarginal, TauMarginal
 from bayespip.posterior import Posterior, given_tau, mu_prior_components, posterior
 from bayespip.priors import Priors, normal
@@ -55,6 +56,14 @@ def exact_fit(effects: EffectSizes, priors: Priors, *, level: float = 0.95) -> E
     ValueError
         If the posterior is improper (the message says why), a prior was derived for another measure, or level is not
         in (0, 1).
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> fit = bp.exact_fit(invented, weak)
+    >>> round(fit.mu.point, 3), round(fit.tau.point, 3), round(fit.mu.prob_greater(0), 3)
+    (-0.569, 0.295, 0.061)
     """
     if not 0 < level < 1:
         raise ValueError(f"level must lie in (0, 1); got {level!r}.")
@@ -75,6 +84,16 @@ class ExactFit(RandomEffects):
         What was fitted.
     nodes
         Nodes over tau with their weights and the conditional moments of mu.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> fit = bp.exact_fit(invented, weak)
+    >>> [round(limit, 3) for limit in fit.mu.interval(0.9, "shortest", "display")]
+    [0.244, 0.947]
+    >>> round(fit.bayes_factor("tau = 0"), 3)
+    1.124
     """
 
     effects: EffectSizes
@@ -151,6 +170,12 @@ class ExactFit(RandomEffects):
         nodes = self.nodes
         precision = 1 / (self.effects.vi[:, None, None] + nodes.tau**2)
         return np.asarray((nodes.weight * precision * nodes.variance).sum(axis=(1, 2)))
+
+    @cached_property
+    def shrinkage(self) -> NDArray[np.float64]:
+        """Posterior mean of vi / (vi + tau^2), shape (k,): the share by which each effect is pulled towards mu."""
+        vi, weight = self.effects.vi[:, None], self.nodes.weight[0].sum(axis=0)
+        return np.asarray((weight * vi / (vi + self.nodes.tau**2)).sum(axis=1))
 
     @cached_property
     def i2(self) -> Estimate:
@@ -238,11 +263,8 @@ class ExactFit(RandomEffects):
         return average, math.sqrt(float((weight * (variance + (mean - average) ** 2)).sum())), ()
 
     def _typical_variance(self) -> float:
-        """The s^2 of Higgins & Thompson 2002 (Stat Med 21:1539), equation 9; nan for one study."""
-        w = 1 / self.effects.vi
-        if self.effects.k == 1:
-            return math.nan
-        return float((self.effects.k - 1) * w.sum() / (w.sum() ** 2 - (w**2).sum()))
+        """That of I2; nan for one study."""
+        return float(typical_variance(self.effects.vi)) if self.effects.k > 1 else math.nan
 
     def _log_evidence_of(self, null: str) -> float:
         yi, vi = self.effects.yi[None], self.effects.vi[None]

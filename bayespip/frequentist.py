@@ -40,6 +40,13 @@ class FrequentistFit(RandomEffects):
         The arithmetic, as a batch of shape ().
     prediction
         Degrees of freedom of `theta_new`: "k-1" or "k-2".
+
+    Examples
+    --------
+    >>> effects = bp.effect_sizes(bp.load_review("bcg")["1.1"].studies, "RR")
+    >>> fit = bp.frequentist_fit(effects, "DL", "Wald")
+    >>> fit.method, round(fit.q, 2), round(100 * fit.i2, 1)
+    ('DL, Wald', 152.23, 92.1)
     """
 
     effects: EffectSizes
@@ -129,7 +136,7 @@ class FrequentistFit(RandomEffects):
 
     @property
     def q_p(self) -> float:
-        """p-value of Q on k - 1 degrees of freedom."""
+        """The p-value of Q on k - 1 degrees of freedom."""
         return float(self.pooled.q_p)
 
     @property
@@ -191,6 +198,13 @@ def frequentist_fit(
     ------
     ValueError
         If a name or the level is none of those named.
+
+    Examples
+    --------
+    >>> effects = bp.effect_sizes(bp.load_review("bcg")["1.1"].studies, "RR")
+    >>> fit = bp.frequentist_fit(effects, tau2="REML", ci="HKSJ")
+    >>> round(fit.mu.point, 4), round(fit.se, 4), round(fit.tau2, 4)
+    (-0.7145, 0.1808, 0.3132)
     """
     choice("prediction", prediction, PREDICTION_DF)
     pooled = frequentist_batch(effects.yi, effects.vi, tau2, ci, level=level)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import chdtrc, stdtr, stdtrit
 
-from bayespip.heterogeneity import checked, choice, pooled_mean, q_profile, tau2_estimate
+from bayespip.heterogeneity import checked, choice, pooled_mean, q_profile, tau2_estimate, typical_variance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,7 +125,7 @@ class FrequentistBatch:
         if self.k == 1:
             return np.full_like(self.mu, np.nan)
         if self.tau2_method != "common":
-            return self.tau2 / (self.tau2 + self._typical_variance)
+            return self.tau2 / (self.tau2 + typical_variance(self.vi))
         excess = np.maximum(self.q - (self.k - 1), 0.0)
         return np.asarray(np.divide(excess, self.q, out=np.zeros_like(excess), where=excess > 0))
 
@@ -136,7 +136,7 @@ class FrequentistBatch:
             return np.full_like(self.mu, np.nan)
         if self.tau2_method == "common":
             return self.q / (self.k - 1)
-        return 1 + self.tau2 / self._typical_variance
+        return 1 + self.tau2 / typical_variance(self.vi)
 
     @property
     def weights(self) -> Array:
@@ -178,12 +178,6 @@ class FrequentistBatch:
             return np.full_like(self.mu, np.nan), np.full_like(self.mu, np.nan)
         margin = self._quantile(left) * np.sqrt(self.se**2 + self.tau2)
         return self.mu - margin, self.mu + margin
-
-    @property
-    def _typical_variance(self) -> Array:
-        w = 1 / self.vi
-        total = w.sum(-1)
-        return np.asarray((self.k - 1) / (total - (w**2).sum(-1) / total))
 
     def _quantile(self, df: float) -> float:
         return float(stdtrit(df, (1 + self.level) / 2))

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import chdtri
 
+from bayespip.effects import LARGEST
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = ["TAU2_METHODS", "pooled_mean", "q_profile", "tau2_estimate"]
+__all__ = ["TAU2_METHODS", "pooled_mean", "q_profile", "tau2_estimate", "typical_variance"]
 
 EPS = 4 * np.finfo(float).eps
 """An iteration has converged where its step is this small relative to the iterate: the last two bits."""
@@ -53,7 +55,8 @@ def tau2_estimate(yi: ArrayLike, vi: ArrayLike, method: str = "REML") -> Array:
     y, v = checked(yi, vi)
     if y.shape[-1] == 1 and method != "common":
         return np.full(y.shape[:-1], np.nan)
-    return np.maximum(estimator(y, v), 0.0)
+    y, v, unit = _in_units(y, v)
+    return np.maximum(estimator(y, v), 0.0) * unit**2
 
 
 def q_profile(yi: ArrayLike, vi: ArrayLike, level: float = 0.95) -> tuple[Array, Array]:
@@ -83,7 +86,18 @@ def q_profile(yi: ArrayLike, vi: ArrayLike, level: float = 0.95) -> tuple[Array,
         undefined = np.full(y.shape[:-1], np.nan)
         return undefined, undefined.copy()
     tail = (1 - level) / 2
-    return _solve_q(y, v, float(chdtri(df, tail))), _solve_q(y, v, float(chdtri(df, 1 - tail)))
+    y, v, unit = _in_units(y, v)
+    lower, upper = (_solve_q(y, v, float(chdtri(df, p))) * unit**2 for p in (tail, 1 - tail))
+    return lower, upper
+
+
+def _in_units(yi: Array, vi: Array) -> tuple[Array, Array, Array]:
+    """Effects and variances in units, shape (...), that make the smallest variance 1 to 4.
+
+    A unit is a power of two, so that no digit changes; powers of the weights up to w^3 then do not overflow.
+    """
+    unit = np.ldexp(1.0, (np.frexp(vi.min(-1))[1] - 1) // 2)
+    return yi / unit[..., None], vi / unit[..., None] ** 2, unit
 
 
 class PooledMean(NamedTuple):
@@ -110,13 +124,29 @@ def pooled_mean(yi: Array, vi: Array, tau2: Array) -> PooledMean:
     return PooledMean(first[..., 0] + shift, w, total, r, (w * r**2).sum(-1))
 
 
+def _of_others(weights: Array) -> Array:
+    """Sums of the other studies' weights, shape (..., k), without the cancellation of total - w_i."""
+    none = np.zeros_like(weights[..., :1])
+    before = np.cumsum(weights[..., :-1], axis=-1)
+    after = np.cumsum(weights[..., :0:-1], axis=-1)[..., ::-1]
+    return np.asarray(np.concatenate([none, before], axis=-1) + np.concatenate([after, none], axis=-1))
+
+
+def typical_variance(vi: Array) -> Array:
+    """The s^2 of I2, shape (...): Higgins JPT, Thompson SG. Stat Med 2002;21:1539-58, equation 9; k >= 2."""
+    w = vi.min(-1, keepdims=True) / vi
+    shares = w / w.sum(-1, keepdims=True)
+    return np.asarray((vi.shape[-1] - 1) * vi.min(-1) / (shares * _of_others(w)).sum(-1))
+
+
 def _moments(yi: Array, vi: Array, a: Array) -> Array:
     """Method of moments with fixed weights a: DerSimonian R, Kacker R. Contemp Clin Trials 2007;28:105-14."""
     total = a.sum(-1)
     r = yi - yi[..., :1]
     r = r - ((a * r).sum(-1) / total)[..., None]
-    expected = (a * vi).sum(-1) - (a**2 * vi).sum(-1) / total
-    return ((a * r**2).sum(-1) - expected) / (total - (a**2).sum(-1) / total)
+    shares = a / total[..., None]
+    others = _of_others(a)
+    return ((a * r**2).sum(-1) - (shares * vi * others).sum(-1)) / (shares * others).sum(-1)
 
 
 def _dersimonian_laird(yi: Array, vi: Array) -> Array:
@@ -161,7 +191,8 @@ def _solve_q(yi: Array, vi: Array, target: float) -> Array:
         at = pooled_mean(yi, vi, tau2)
         slope = (at.w**2 * at.r**2).sum(-1)
         climbing &= at.q > target
-        step = np.divide(at.q * (at.q - target), target * slope, out=np.zeros_like(tau2), where=climbing)
+        climb = np.divide(at.q, slope, out=np.zeros_like(tau2), where=climbing)
+        step = climb * ((at.q - target) / target)
         tau2 = tau2 + step
         climbing &= step > EPS * tau2
         if not climbing.any():
@@ -275,9 +306,12 @@ def checked(yi: ArrayLike, vi: ArrayLike) -> tuple[Array, Array]:
     y, v = np.asarray(yi, dtype=float), np.asarray(vi, dtype=float)
     if y.shape != v.shape or y.ndim == 0 or y.shape[-1] == 0:
         raise ValueError(f"yi and vi must have one shape (..., k) with k >= 1; got {y.shape} and {v.shape}.")
+    least, most = 0.99 * LARGEST**-2, 1.01 * LARGEST**2  # the squares of standard errors may be rounded
     rules = (
         ("yi must be finite", y, np.isfinite(y)),
         ("vi must be positive and finite", v, np.isfinite(v) & (v > 0)),
+        (f"yi must lie within {LARGEST:g} of 0: rescale it", y, np.abs(y) <= LARGEST),
+        (f"vi must lie between {LARGEST**-2:g} and {LARGEST**2:g}: rescale it", v, (v > least) & (v < most)),
     )
     for rule, values, good in rules:
         if not good.all():

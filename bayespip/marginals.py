@@ -300,10 +300,14 @@ class TauMarginal(Marginal):
         rest = np.maximum(probabilities - self.mass_below, 0.0)
         above = np.exp(self._from_left.inverse(rest.reshape(1, -1))[0]).reshape(probabilities.shape)
         above = np.where(probabilities == 1, self.prior.upper_bound, above)
+        if (probabilities > self.mass_below).all():
+            return np.asarray(above)
         within = np.minimum(probabilities, self.mass_below)  # divided by a denormal, no more would be finite
         share = within / self.mass_below if self.mass_below else np.zeros(probabilities.shape)
         if self._follows_prior:
             below = self.prior.quantile(np.minimum(share, 1.0) * self.prior.cdf(self._first))
+            # SciPy 1.18 has +inf for a Student-t at 1e-300: what is too far out to be found is zero
+            below = np.where(below > self._first * (1 + 1e-9), 0.0, below)
         else:
             below = share * self._first
         return np.where(probabilities > self.mass_below, above, below)

@@ -16,6 +16,7 @@ from scipy.special import chdtrc, ndtr, ndtri
 from bayespip.arm_formulas import ARM_FORMULAS, SMD_CONVENTIONS, is_uninformative, one_step
 from bayespip.effects import EffectSizes
 from bayespip.frequentist_batches import frequentist_batch
+from bayespip.heterogeneity import typical_variance
 from bayespip.mantel_haenszel import MH_MEASURES, Convention, convention_of, mantel_haenszel
 from bayespip.measures import BINARY, CONTINUOUS, O_E
 
@@ -249,8 +250,7 @@ def _dersimonian_laird(v: Vector, q: float) -> float:
     """DerSimonian & Laird (1986), Control Clin Trials 7:177-188; nan for one study."""
     if v.size == 1:
         return np.nan
-    w = 1 / v
-    return max(0.0, float((q - (v.size - 1)) / (w.sum() - (w**2).sum() / w.sum())))
+    return max(0.0, float((q / (v.size - 1) - 1) * typical_variance(v)))
 
 
 def _i2(q: float, df: int) -> float:
@@ -286,7 +286,8 @@ def _estimable(
     data = {name: column[good] for name, column in data.items()}
     if not good.any():
         return None, excluded, data
-    yi, vi = _effects(data, settings, measure, convention)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # refused below, with the study
+        yi, vi = _effects(data, settings, measure, convention)
     study = [label for label, kept in zip(labels, good, strict=True) if kept]
     return EffectSizes(study, yi, np.sqrt(vi), measure), excluded, data
 

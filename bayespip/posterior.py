@@ -203,14 +203,16 @@ def mu_prior_components(
 
 
 _LAMBDA_MARGIN = 5.0  # covers the constants in front of the error and of what is cut off
-# prior mass that may be lumped together at zero: it moves the mean of tau by far less than that of its SD
-_LUMPED = 1e-6
+# prior mass that may be lumped together at zero: the most that moves the mean of tau by less than this share
+_LUMPED = (1e-6, 1e-8, 1e-10, 1e-12)
+_MOVED = 1e-11
 
 
 @lru_cache(maxsize=1024)
 def _lower_quantiles(prior: Prior) -> tuple[float, float]:
-    start, lumped = prior.quantile([0.0, _LUMPED])
-    return float(start), float(lumped)
+    start, median, *lumps = (float(q) for q in prior.quantile([0.0, 0.5, *_LUMPED]))
+    small = (lump for mass, lump in zip(_LUMPED, lumps, strict=True) if mass * lump <= _MOVED * median)
+    return start, next(small, lumps[-1])
 
 
 def _start(prior: Prior, tau_zero: float) -> float:

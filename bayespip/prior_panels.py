@@ -191,18 +191,32 @@ def _judged(edges, values):  # type: ignore[no-untyped-def]
 @nb.njit(nogil=True)
 def at_nodes(edges, coefficients, lower, half, out):  # type: ignore[no-untyped-def]
     """Log density at the nodes of the panel [lower, lower + 2 half], into ``out``, shape (ORDER,)."""
-    last = edges.size - 2
-    panel = min(max(np.searchsorted(edges, lower + half * (1 + NODES[0]), side="right") - 1, 0), last)
+    panel = _panel_of(edges, lower + half * (1 + NODES[0]))
     for i in range(ORDER):
         x = lower + half * (1 + NODES[i])
-        while panel < last and x >= edges[panel + 1]:
+        while panel < edges.size - 2 and x >= edges[panel + 1]:
             panel += 1
-        c = coefficients[panel]
-        if c[0] == -np.inf:
-            out[i] = -np.inf
-            continue
-        u = 2 * (x - edges[panel]) / (edges[panel + 1] - edges[panel]) - 1
-        after, current = 0.0, 0.0  # Clenshaw's recurrence
-        for j in range(ORDER - 1, 0, -1):
-            after, current = current, c[j] + 2 * u * current - after
-        out[i] = c[0] + u * current - after
+        out[i] = _in_panel(edges, coefficients, panel, x)
+
+
+@nb.njit(nogil=True)
+def at_point(edges, coefficients, x):  # type: ignore[no-untyped-def]
+    """Log density at x."""
+    return _in_panel(edges, coefficients, _panel_of(edges, x), x)
+
+
+@nb.njit(nogil=True)
+def _panel_of(edges, x):  # type: ignore[no-untyped-def]
+    return min(max(np.searchsorted(edges, x, side="right") - 1, 0), edges.size - 2)
+
+
+@nb.njit(nogil=True)
+def _in_panel(edges, coefficients, panel, x):  # type: ignore[no-untyped-def]
+    c = coefficients[panel]
+    if c[0] == -np.inf:
+        return -np.inf
+    u = 2 * (x - edges[panel]) / (edges[panel + 1] - edges[panel]) - 1
+    after, current = 0.0, 0.0  # Clenshaw's recurrence
+    for j in range(ORDER - 1, 0, -1):
+        after, current = current, c[j] + 2 * u * current - after
+    return c[0] + u * current - after

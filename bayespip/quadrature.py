@@ -33,7 +33,12 @@ _FINEST_SCAN = 1e-3  # a density that is nowhere positive at this step is taken 
 _WIDEST_PANEL = 4.0  # exp(x) over it has a last Legendre coefficient of 1e-11
 _MARGIN = 12.0  # exp(-12) of the tolerance is left out, even where it decays as slowly as the root of tau
 _ROUNDING = 16 * np.finfo(float).eps  # what an ulp of a log value may do to a last Legendre coefficient
+MOST_ROUNDING = 1e-2  # and the most that is borne: log values above 3e12 in size have too few digits after the point
 _MOST_PANELS = 5000  # forty for each of a hundred jumps
+_TOO_FAR = (
+    "the effects lie too far apart, or too far from the priors, in their standard errors: doubles do not hold the "
+    "density of tau."
+)
 _SMALLEST_PANEL = 1e-12  # a jump stays inside one this narrow and costs about its height times this
 
 
@@ -99,11 +104,14 @@ def adapt(
     Raises
     ------
     ValueError
-        If an integrand is nan, zero wherever it was tried, or too rough.
+        If an integrand is nan, zero wherever it was tried, too rough, or its logarithm so large that no digits are
+        left.
     """
     edges = _window(log_integrand, lower, upper, moments, tolerance)
     values = log_integrand(panel_nodes(edges))
     tolerance = max(tolerance, _ROUNDING * float(np.abs(values.max(axis=1)).max()))
+    if not tolerance <= MOST_ROUNDING:
+        raise ValueError(_TOO_FAR)
     while True:
         narrow = np.diff(edges) < _SMALLEST_PANEL
         split = _unresolved(edges, values, moments, tolerance) & ~narrow
@@ -151,7 +159,7 @@ def _window(
         keep |= (shifted > shifted.max(axis=1, keepdims=True) + math.log(tolerance) - _MARGIN).any(axis=0)
     used = np.flatnonzero(keep)
     if not used.size:  # overflow leaves no largest value
-        raise ValueError("the effects lie too far apart, in their standard errors, to integrate the density of tau.")
+        raise ValueError(_TOO_FAR)
     first, last = scan[max(used[0] - 1, 0)], scan[min(used[-1] + 1, scan.size - 1)]
     return np.linspace(first, last, max(round((last - first) / _WIDEST_PANEL), 1) + 1)
 

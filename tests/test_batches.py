@@ -22,7 +22,7 @@ from bayespip.exact import exact_fit
 TOLERANCE = 1e-8
 PARAMETERS = ("mu", "tau", "theta_new")
 STATISTICS = ("mean", "sd", "median", "lower", "upper")
-STUDY_VARIABLES = {f"theta_{statistic}" for statistic in STATISTICS}
+STUDY_VARIABLES = {"shrinkage", *(f"theta_{statistic}" for statistic in STATISTICS)}
 PINNED = json.loads(Path(__file__).with_name("reference").joinpath("exact_hard_cases.json").read_text("utf-8"))
 MUS = (pr.flat(), pr.normal(0, 2.82), pr.student_t(0, 0.5, 4))
 TAUS = (
@@ -203,6 +203,89 @@ def test_random_hard_cases_agree_with_exact_fit(seed):
         compare([effects], priors).check(at_least=14 * 17)
 
 
+def shortest_of(batch, parameter, a=0, p=0):
+    return [float(batch[f"{parameter}_shortest_{end}"][a, p]) for end in ("lower", "upper")]
+
+
+@pytest.mark.parametrize("mu", MUS, ids=str)
+def test_shortest_intervals_agree_with_exact_fit(mu):
+    effects, priors = [MANY[2], MANY[4]], [pr.Priors(mu, tau) for tau in TAUS]
+    batch, differences = exact_batch(effects, priors), Differences()
+    for a, one in enumerate(effects):
+        for p, pair in enumerate(priors):
+            if batch["reason"][a, p].item():
+                continue
+            fit = exact_fit(one, pair)
+            for parameter in PARAMETERS:
+                marginal = getattr(fit, parameter)
+                wanted = marginal.interval(kind="shortest")
+                for ours, end in zip(shortest_of(batch, parameter, a, p), wanted, strict=True):
+                    differences.add(f"{a}, {pair} {parameter}", ours, end, (marginal.upper - marginal.lower) / 4)
+    differences.check(at_least=2 * 13 * 6)
+
+
+def bumps(t):
+    """Log density with two modes, the second no higher than the first."""
+    return np.logaddexp(stats.norm(0.3, 0.08).logpdf(t), stats.norm(1.4, 0.11).logpdf(t))
+
+
+def steps(t):
+    """Log density that jumps up at 0.3 and down at 0.9."""
+    return np.where((t > 0.3) & (t < 0.9), 0.5, -1.5) - 0.8 * t
+
+
+def kink(t):
+    """Log density with a corner at 0.6, its maximum."""
+    return -4 * np.abs(t - 0.6)
+
+
+SHAPES = {
+    "two modes": pr.density(bumps, "two modes", tail=math.inf, proper=False),
+    "jumps": pr.density(steps, "jumps", tail=math.inf, proper=False),
+    "corner": pr.density(kink, "corner", tail=math.inf, proper=False),
+    "infinite at zero": pr.density(stats.gamma(0.5).logpdf, "gamma(0.5)", tail=math.inf, proper=False),
+    "rising to its end": pr.uniform(0, 0.2),
+    "falling": pr.exponential(0.3),
+}
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
+@pytest.mark.parametrize("name", SHAPES)
+def test_no_interval_of_tau_is_shorter_than_the_shortest(name, level):
+    """Against the widths of five hundred others: of a small study pair, and of one whose likelihood has its say."""
+    effects = [studies_of([0.3, 0.8], [0.5, 0.6]), studies_of([0.0, 1.2, -0.5, 0.7], [0.3, 0.2, 0.25, 0.4])]
+    pair = pr.Priors(pr.flat(), SHAPES[name])
+    batch = exact_batch(effects, [pair], level=level)
+    for a, one in enumerate(effects):
+        tau = exact_fit(one, pair).tau
+        lower, upper = shortest_of(batch, "tau", a)
+        assert tau.cdf(upper) - tau.cdf(lower) == pytest.approx(level, abs=1e-10)
+        below = np.linspace(0, 1 - level, 501)[:-1]
+        starts, ends = tau.quantile(below), tau.quantile(below + level)
+        assert upper - lower <= (ends - starts).min() + 1e-10
+        # shifted either way it is no shorter: a boundary, a jump, or the same density at both ends
+        before, after = tau.pdf([lower * (1 - 1e-7), upper * (1 - 1e-7)]), tau.pdf([lower + 1e-7, upper + 1e-7])
+        assert lower == 0 or before[0] <= before[1] * (1 + 1e-5)
+        assert after[0] >= after[1] * (1 - 1e-5)
+
+
+def test_the_shortest_interval_of_a_mean_with_two_modes_is_the_shorter_of_two():
+    """Prior and data in conflict, beside a study so precise that its effect is a spike in the tail."""
+    effects = [studies_of([3.0, 3.2], [0.3, 0.3]), studies_of([2.0, 0.0, 0.1], [1e-3, 0.2, 0.3])]
+    priors = [pr.Priors(pr.student_t(0.0, 0.1, 1.0), pr.half_normal(s)) for s in (0.3, 1.0)]
+    batch = exact_batch(effects, priors)
+    for a, one in enumerate(effects):
+        for p, pair in enumerate(priors):
+            fit = exact_fit(one, pair)
+            for parameter in ("mu", "theta_new"):
+                marginal, (lower, upper) = getattr(fit, parameter), shortest_of(batch, parameter, a, p)
+                assert marginal.cdf(upper) - marginal.cdf(lower) == pytest.approx(0.95, abs=1e-10)
+                below = np.linspace(0, 0.05, 41)[1:-1]
+                others = marginal.quantile([below, below + 0.95])
+                assert upper - lower <= (others[1] - others[0]).min() * (1 + 1e-12)
+                assert marginal.pdf(lower) == pytest.approx(marginal.pdf(upper), rel=1e-7)
+
+
 def bits(batch):
     """All numbers of a Dataset, by variable."""
     return {name: batch[name].to_numpy() for name in batch if name != "reason"}
@@ -240,7 +323,10 @@ def test_effects_of_studies_are_ragged_and_those_of_exact_fit():
         for row, marginal in enumerate(marginals):
             cell = {f"theta_{s}": batch[f"theta_{s}"][row, p] for s in STATISTICS}
             differences.marginal(f"{pair} {marginal.name}", cell, "theta", marginal)
-    differences.check(at_least=12 * 3 * 5)
+        pulls = np.concatenate([exact_fit(e, pair).shrinkage for e in effects])
+        for row, pull in enumerate(pulls):
+            differences.add(f"{pair} shrinkage", float(batch["shrinkage"][row, p]), pull, pull)
+    differences.check(at_least=12 * 3 * 6)
 
 
 @pytest.mark.parametrize(("name", "key"), IMPROPER)

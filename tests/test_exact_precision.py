@@ -185,8 +185,7 @@ def test_study_effects_and_predictions_agree_with_brute_force():
         assert marginal.sd == pytest.approx(math.sqrt((density * (x - mean) ** 2).sum() * step), abs=1e-11)
 
 
-@pytest.mark.filterwarnings("ignore:overflow")
 def test_effects_beyond_double_precision_are_refused_in_words():
-    effects = EffectSizes(["a", "b"], [1e150, -1e150], [1e-3, 1e-3], "MD")
+    effects = EffectSizes(["a", "b"], [1e50, -1e50], [1e-3, 1e-3], "MD")
     with pytest.raises(ValueError, match="too far apart"):
         exact_fit(effects, pr.Priors(pr.flat(), pr.half_normal(0.5)))

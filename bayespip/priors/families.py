@@ -51,6 +51,11 @@ class Family:
         Parameters to the exponent a of the density's tail tau^-a; infinite where it falls faster than any power.
     scaled
         ``(factor, *parameters)`` to the parameters of factor times the variable; None if it has none.
+
+    Examples
+    --------
+    >>> bp.priors.FAMILIES["half-normal"].role, bp.priors.FAMILIES["half-normal"].parameters
+    ('tau', ('scale',))
     """
 
     name: str

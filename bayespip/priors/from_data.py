@@ -40,12 +40,23 @@ def uniform_shrinkage(sei: ArrayLike) -> Prior:
     ------
     ValueError
         If one is not positive and finite.
+
+    Examples
+    --------
+    >>> bp.priors.uniform_shrinkage([0.31, 0.42]).quantile(0.5).round(3).item()
+    0.353
     """
     return Prior("uniform-shrinkage", (_harmonic(sei),), "uniform shrinkage, Daniels MJ. Can J Stat 1999;27:567-578")
 
 
 def du_mouchel(sei: ArrayLike) -> Prior:
-    """DuMouchel's prior s0 / (s0 + tau)^2: a Lomax of shape 1, median s0; parameters as ``uniform_shrinkage``."""
+    """DuMouchel's prior s0 / (s0 + tau)^2: a Lomax of shape 1, median s0; parameters as ``uniform_shrinkage``.
+
+    Examples
+    --------
+    >>> print(bp.priors.du_mouchel([0.31, 0.42]))
+    lomax(0.35273, 1)
+    """
     source = "DuMouchel WH. National Institute of Statistical Sciences, Technical report, 1994"
     return Prior("lomax", (_harmonic(sei), 1.0), source)
 
@@ -62,6 +73,11 @@ def uniform_i2(sei: ArrayLike) -> Prior:
     ------
     ValueError
         If one is not positive and finite, or there is only one.
+
+    Examples
+    --------
+    >>> bp.priors.uniform_i2([0.31, 0.42]).quantile(0.5).round(3).item()  # I2 of a half
+    0.369
     """
     values = _checked(sei)
     if values.size < 2:
@@ -85,6 +101,11 @@ def jeffreys(sei: ArrayLike) -> Prior:
     ------
     ValueError
         If one is not positive and finite.
+
+    Examples
+    --------
+    >>> bp.priors.jeffreys([0.31, 0.42]).proper
+    False
     """
     values = tuple(map(float, _checked(sei)))
     given = GivenDensity("Jeffreys", _JeffreysDensity(values), 1.0, proper=False)

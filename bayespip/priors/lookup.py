@@ -48,6 +48,12 @@ def catalogue(*, sei: ArrayLike | None = None) -> pd.DataFrame:
     ------
     ValueError
         If sei holds a value that is not positive and finite.
+
+    Examples
+    --------
+    >>> table = bp.priors.catalogue()
+    >>> table.query("paper == 'Turner 2015' and topic == ''").iloc[0][["name", "family", "status"]].tolist()
+    ['turner2015/mortality/pharma-placebo', 'log-normal', 'verified']
     """
     import pandas as pd
 
@@ -90,6 +96,11 @@ def published(name: str, *, sei: ArrayLike | None = None) -> Prior:
     ------
     ValueError
         If there is none of that name (the message lists the nearest), or it needs sei.
+
+    Examples
+    --------
+    >>> print(bp.priors.published("turner2015/mental-health/nonpharma-placebo"))
+    log-normal(-1.17, 0.86)
     """
     by_name = {entry.name: entry for entry in entries()}
     if name not in by_name:
@@ -139,6 +150,12 @@ def empirical(
     ------
     ValueError
         If nothing fits; the message lists the choices.
+
+    Examples
+    --------
+    >>> found = bp.priors.empirical("SMD", topic="Common Mental Disorders", paper="Bartos 2021")
+    >>> [str(prior) for prior in found]
+    ['inverse-gamma(1.62, 0.45)']
     """
     found = select(
         measure, outcome=outcome, comparison=comparison, topic=topic, paper=paper, parameter=parameter, kind="empirical"

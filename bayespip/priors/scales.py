@@ -40,6 +40,12 @@ def converted(prior: Prior, to: str | Measure, *, measure: str | Measure | None 
     ------
     ValueError
         If the prior's measure is not known, or there is no defensible conversion; the message lists those there are.
+
+    Examples
+    --------
+    >>> prior = bp.priors.converted(bp.priors.half_normal(0.5), "SMD", measure="OR")
+    >>> prior.parameters[0]
+    0.27566444771089604
     """
     wanted, known = _name(to), _name(measure) if measure else prior.measure
     if not known:
@@ -63,6 +69,16 @@ def require_measure(prior: Prior, measure: str | Measure) -> None:
     ------
     ValueError
         If it was; the message names both, and the conversion if there is one. A prior that names no measure passes.
+
+    Examples
+    --------
+    >>> prior = bp.priors.published("turner2015/mental-health/nonpharma-placebo")  # for OR
+    >>> try:
+    ...     bp.priors.require_measure(prior, bp.MEASURES["SMD"])
+    ... except ValueError as error:
+    ...     print(str(error).split(";")[0])
+    ...
+    turner2015/mental-health/nonpharma-placebo was derived for OR, not for SMD
     """
     name = _name(measure)
     if prior.measure in ("", name):

@@ -41,6 +41,12 @@ class Prior:
     name, measure
         Of a published prior, its name and the measure for which it was derived; two priors that differ in these
         alone are equal.
+
+    Examples
+    --------
+    >>> prior = bp.priors.half_normal(0.5)
+    >>> prior.label, prior.role, prior.cdf(0.5).round(4).item()
+    ('half-normal(0.5)', 'tau', 0.6827)
     """
 
     family: str
@@ -80,7 +86,8 @@ class Prior:
         if not self.proper:
             inside = values >= 0 if self.role == "tau" else np.ones(values.shape, dtype=bool)
             return np.where(inside, 0.0, -np.inf)
-        return np.asarray(self._distribution.logpdf(values), dtype=float)
+        with np.errstate(over="ignore"):  # a square beyond the range of doubles: the log density is -inf
+            return np.asarray(self._distribution.logpdf(values), dtype=float)
 
     def cdf(self, x: ArrayLike) -> NDArray[np.float64]:
         """P(X <= x), any shape."""
@@ -225,6 +232,11 @@ class Priors:
     ------
     ValueError
         If a prior on tau is given for mu or the reverse.
+
+    Examples
+    --------
+    >>> print(bp.Priors(mu=bp.priors.normal(0, 2.82), tau=bp.priors.half_normal(0.5)))
+    mu normal(0, 2.82), tau half-normal(0.5)
     """
 
     mu: Prior
