@@ -1,8 +1,12 @@
-"""The designs on which each model is calibrated: simulated trials, whose effects are drawn anew each time."""
+"""The designs on which each model is calibrated: simulated trials, whose effects are drawn anew each time.
+
+They take any number of studies: beyond five, sizes and standard errors repeat.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,14 +91,14 @@ def trials(k: int) -> list[str]:
 
 def effects(k: int) -> EffectSizes:
     """Effects with standard errors from 0.1 to 0.8."""
-    return EffectSizes(trials(k), np.zeros(k), SEI[:k], "SMD")
+    return EffectSizes(trials(k), np.zeros(k), np.resize(SEI, k), "SMD")
 
 
 def counts(k: int, measure: str) -> Any:
     """Arms of 25 to 150 participants."""
     from bayespip.two_arms import Counts
 
-    (n_e, n_c), none = PARTICIPANTS[:k].T, np.zeros(k)
+    (n_e, n_c), none = np.resize(PARTICIPANTS, (k, 2)).T, np.zeros(k)
     return Counts(trials(k), none, n_e, none, n_c, measure)
 
 
@@ -102,7 +106,8 @@ def means(k: int, measure: str) -> Any:
     """Arms of 5 to 40 participants."""
     from bayespip.two_arms import Means
 
-    (n_e, n_c), (sd_e, sd_c), none = SMALL_ARMS[:k].T, SPREADS[:k].T, np.zeros(k)
+    (n_e, n_c), (sd_e, sd_c) = np.resize(SMALL_ARMS, (k, 2)).T, np.resize(SPREADS, (k, 2)).T
+    none = np.zeros(k)
     return Means(trials(k), none, sd_e, n_e, none, sd_c, n_c, measure)
 
 
@@ -122,9 +127,9 @@ def moderated(k: int) -> Any:
 
     from bayespip.moderators import ModeratedEffects
 
-    table = pd.DataFrame({"study": trials(k), "weeks": [10.0, 20.0, 12.0, 30.0, 25.0][:k]})
+    table = pd.DataFrame({"study": trials(k), "weeks": np.resize([10.0, 20.0, 12.0, 30.0, 25.0], k)})
     if k > 2:
-        table["risk"] = ["low", "high", "high", "low", "low"][:k]
+        table["risk"] = np.resize(["low", "high", "high", "low", "low"], k)
     return ModeratedEffects(effects(k), table)
 
 
@@ -149,7 +154,7 @@ def categories(k: int) -> Any:
     control = {"secure": 0.55, "avoidant": 0.15, "resistant": 0.1, "disorganised": 0.2}
     if k > 2:
         control = {"secure": 0.5, "avoidant": 0.2, "resistant": 0.3}
-    sizes = np.outer(PARTICIPANTS[:k, 0], np.eye(len(control))[0])
+    sizes = np.outer(np.resize(PARTICIPANTS[:, 0], k), np.eye(len(control))[0])
     return Categories(trials(k), sizes, sizes, list(control), "secure", control=control)
 
 
@@ -169,7 +174,7 @@ def network(k: int, *, split: bool = False) -> Any:
 
     sd = np.random.default_rng(7).uniform(0.1, 0.35, (k, 3))
     made = []
-    for label, arms, own in zip(trials(k), NETWORK, sd, strict=False):
+    for label, arms, own in zip(trials(k), cycle(NETWORK), sd, strict=False):
         n = len(arms) - 1
         made.append(Trial(label, arms, np.zeros(n), np.diag(own[1 : n + 1] ** 2) + own[0] ** 2))
     whole = Network(made, "SMD")

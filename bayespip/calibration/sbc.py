@@ -75,6 +75,14 @@ def sbc(
     ------
     ValueError
         If a prior is improper, or the model refuses 1,000 data sets in a row.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> ranks = bp.calibration.sbc("normal_normal", invented, weak, replicates=10)
+    >>> dict(ranks.sizes)
+    {'replicate': 10, 'parameter': 5}
     """
     module = load(name)
     pits, divergences, refused = [], [], 0
@@ -150,6 +158,14 @@ def sbc_table(ranks: xr.Dataset, prob: float = PROB) -> pd.DataFrame:
         One row a parameter: parameter; mean of the ranks (0.5 if there is no bias) and its z; distance, the largest
         between their distribution function and the diagonal; inside, whether the curve stays in its band; and of a
         central 50% and 95% interval the coverage found.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> table = bp.calibration.sbc_table(bp.calibration.sbc("normal_normal", invented, weak, replicates=10))
+    >>> len(table)
+    5
     """
     import pandas as pd
 
