@@ -82,6 +82,7 @@ ABOUT = About(
         "rr_new": ("category",),
         "rr_study": ("study", "category"),
     },
+    target_accept=0.95,
 )
 # Gunhan et al. 2020, section 2.2: vague on the log odds scale.
 BASELINE_SD = np.float64(10)

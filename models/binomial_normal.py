@@ -77,6 +77,7 @@ ABOUT = About(
     predictive="new events of trials of the same sizes and baselines, of new effects theta ~ N(mu, tau^2)",
     latent=("z", "theta", "w", "baseline"),
     dims={"baseline": ("study",)},
+    target_accept=0.95,
 )
 BASELINES = ("fixed", "random")
 # Gunhan et al. 2020, section 2.2: vague on the log odds scale.

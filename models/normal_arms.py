@@ -71,6 +71,7 @@ ABOUT = About(
     predictive="a new difference of means of a new effect, the SDs as in the posterior (SMD: over the observed SD)",
     latent=("weight", "weight_e", "weight_c"),
     dims={"weight": ("study",), "weight_e": ("study",), "weight_c": ("study",)},
+    target_accept=0.95,
 )
 MEASURES = ("MD", "SMD")
 
