@@ -1,4 +1,4 @@
-from . import decisions, priors
+from . import calibration, decisions, priors
 from .absolute import absolute_effect, absolute_table
 from .arms import adjust_clusters, combine_arms, split_control
 from .auditing import audit
@@ -41,6 +41,7 @@ from .plots import (
 )
 from .predictive_checks import predictive_checks, prior_predictive
 from .priors import Priors
+from .provenance import show_versions
 from .readers import ReadError, read_review, read_table
 from .reanalysis import Reanalysis, reanalyse
 from .review import Analysis, Reported, Review
@@ -58,6 +59,7 @@ from .sensitivity import (
     tipping_range,
 )
 from .settings import Settings
+from .sweeping import sweep
 from .trial_planning import Rule, assurance
 from .two_arms import Counts, Means
 
@@ -100,6 +102,7 @@ __all__ = [
     "audit",
     "average",
     "bias_sensitivity",
+    "calibration",
     "combine_arms",
     "compare",
     "compare_models",
@@ -146,7 +149,9 @@ __all__ = [
     "reanalyse",
     "robust_fit",
     "robust_prior",
+    "show_versions",
     "split_control",
+    "sweep",
     "tau_evidence",
     "tipping_bias",
     "tipping_curve",

@@ -253,6 +253,14 @@ def absolute_effect(
     ValueError
         If the measure has no risk, an argument is out of range, or a risk in the experimental arm leaves 0 to 1
         anywhere in the interval, as a risk ratio times the control risk can.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> found = bp.absolute_effect(bp.exact_fit(invented, weak).mu, 0.3, favours="lower")
+    >>> round(found.per_1000.point), str(found.number_needed)
+    (-130, 'NNTB 8 (NNTB 5 to ∞ to NNTH 15)')
     """
     require_posterior(marginal)
     spec = RISK_MEASURES.get(marginal.measure.name)
@@ -303,6 +311,16 @@ def absolute_table(
     ------
     ValueError
         As for ``absolute_effect``.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> table = bp.absolute_table(bp.exact_fit(invented, weak).mu, [0.1, 0.3], favours="lower")
+    >>> print(table[["control_risk", "per_1000", "number_needed"]].round(1).to_string(index=False))
+     control_risk  per_1000                     number_needed
+              0.1     -43.4 NNTB 24 (NNTB 14 to ∞ to NNTH 43)
+              0.3    -130.1   NNTB 8 (NNTB 5 to ∞ to NNTH 15)
     """
     import pandas as pd
 

@@ -93,8 +93,9 @@ def _mean_difference(arms: Arms) -> tuple[Vector, Vector]:
 
 def _cohen_d(arms: Arms) -> Vector:
     n_e, n_c = arms["n_e"], arms["n_c"]
-    squares = (n_e - 1) * arms["sd_e"] ** 2 + (n_c - 1) * arms["sd_c"] ** 2
-    return (arms["mean_e"] - arms["mean_c"]) / np.sqrt(squares / (n_e + n_c - 2))
+    # the pooled SD, without the squares that a double may not hold
+    spread = np.hypot(np.sqrt(n_e - 1) * arms["sd_e"], np.sqrt(n_c - 1) * arms["sd_c"])
+    return np.asarray((arms["mean_e"] - arms["mean_c"]) / (spread / np.sqrt(n_e + n_c - 2)))
 
 
 def _hedges_g_revman5(arms: Arms) -> tuple[Vector, Vector]:

@@ -60,6 +60,18 @@ def adjust_clusters(
     References
     ----------
     Cochrane Handbook 23.1.4; Rao JNK, Scott AJ (1992), Biometrics 48:577-585.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame(  # invented
+    ...     {"study": ["A", "B"], "event_e": [4, 0], "n_e": [23, 20], "event_c": [11, 3], "n_c": [25, 22]}
+    ... )
+    >>> adjusted = bp.adjust_clusters(table, icc={"A": 0.05}, size={"A": 11})  # design effect 1.5
+    >>> print(adjusted.round(2).to_string(index=False))
+    study  event_e   n_e  event_c   n_c
+        A     2.67 15.33     7.33 16.67
+        B     0.00 20.00     3.00 22.00
     """
     names, study = column_names(table), _labels(table)
     columns = [c for c in (*_COUNTS, "sei") if c in names]
@@ -107,6 +119,16 @@ def combine_arms(table: pd.DataFrame, *, by: str | Sequence[str] = "study", arm:
     References
     ----------
     Cochrane Handbook 6.5.2.10, table 6.5.a, of which this is the repeated application.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame(  # invented: two arms of one trial against one control group
+    ...     {"study": ["A", "A"], "event_e": [3, 4], "n_e": [20, 22], "event_c": [9, 9], "n_c": [25, 25]}
+    ... )
+    >>> print(bp.combine_arms(table).to_string(index=False))
+    study  event_e  n_e  event_c  n_c
+        A      7.0 42.0        9   25
     """
     if arm not in ARMS:
         raise ValueError(f"arm must be one of {', '.join(ARMS)}; got {arm!r}.")
@@ -152,6 +174,17 @@ def split_control(table: pd.DataFrame, *, by: str | Sequence[str] = "study", arm
     -----
     The rows are treated as independent, which they are but for what they share: only combining arms (or a
     multivariate analysis) removes the correlation whole. Cochrane Handbook 23.3.4.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame(  # invented: two arms of one trial against one control group
+    ...     {"study": ["A", "A"], "event_e": [3, 4], "n_e": [20, 22], "event_c": [9, 9], "n_c": [25, 25]}
+    ... )
+    >>> print(bp.split_control(table).to_string(index=False))
+    study  event_e  n_e  event_c  n_c
+        A        3   20      4.5 12.5
+    A [2]        4   22      4.5 12.5
     """
     if arm not in ARMS[:2]:
         raise ValueError(f"arm must be one of {', '.join(ARMS[:2])}; got {arm!r}.")

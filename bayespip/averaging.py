@@ -85,6 +85,14 @@ def average(
     ValueError
         If a prior on tau is improper, or one on mu where mu = 0 is a hypothesis or where priors on mu differ
         (Bayes factors are undefined then: Jeffreys 1961, section 5.0); or if a weight is not as described.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> averaged = bp.average(invented, weak)
+    >>> round(averaged.effect.posterior_prob, 3), round(averaged.mu.point, 3)
+    (0.413, 0.0)
     """
     several = (priors,) if isinstance(priors, Priors) else tuple(priors)
     if not several or not all(isinstance(p, Priors) for p in several):
@@ -118,6 +126,14 @@ class Averaged:
         Prior probabilities of the four hypotheses.
     models
         The distinct models.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> averaged = bp.average(invented, weak, null=False)
+    >>> [model.hypothesis for model in averaged.models], averaged.probabilities.round(3)
+    (['common, mu free', 'random, mu free'], array([0.529, 0.471]))
     """
 
     effects: EffectSizes

@@ -141,6 +141,13 @@ class BiasedEffects(_JudgedEffects):
     ValueError
         If shapes differ, a number is not finite, an SD is negative, a study not at high risk has a bias, or favours
         is none of the choices; the message names the studies.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> biased = bp.BiasedEffects(invented, [True, False], bias_mean=-0.2, bias_sd=0.2, favours="lower")
+    >>> biased.adjusted.yi.round(2), biased.adjusted.sei.round(3)
+    (array([-0.15, -0.92]), array([0.369, 0.42 ]))
     """
 
     bias_mean: NDArray[np.float64]
@@ -216,6 +223,13 @@ class DiscountedEffects(_JudgedEffects):
     ValueError
         If shapes differ, a0 is not within [0, 1], or is not 1 for a study not at high risk; the message names the
         studies.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> discounted = bp.DiscountedEffects(invented, [True, False], a0=0.5)
+    >>> discounted.adjusted.sei.round(3)
+    array([0.438, 0.42 ])
     """
 
     a0: NDArray[np.float64]

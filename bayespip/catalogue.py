@@ -49,6 +49,12 @@ def load_review(name: str) -> Review:
     ------
     ValueError
         If there is no review of that name; the message lists the choices.
+
+    Examples
+    --------
+    >>> review = bp.load_review("pip")
+    >>> len(review.analyses), review["P1"].outcome
+    (29, 'Infant attachment: secure')
     """
     data, codebook = files("bayespip.data"), _codebook(name)
     tables = codebook["tables"]
@@ -131,6 +137,14 @@ def list_reviews() -> pd.DataFrame:
     DataFrame
         One row a review: name, title, analyses (their number), data (what there is of them, such as
         "19 published, 10 not published"), doi.
+
+    Examples
+    --------
+    >>> print(bp.list_reviews()[["name", "analyses", "doi"]].to_string(index=False))
+        name  analyses                              doi
+         bcg         1 10.1001/jama.1994.03510330076038
+    coaching         1        10.3102/10769986006004377
+         pip        29    10.1080/02646838.2016.1222357
     """
     import pandas as pd
 

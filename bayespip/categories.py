@@ -33,6 +33,15 @@ SUM_TOLERANCE = 1e-6
 class Categories:
     """Participants in each of C categories, in the two arms of k trials; everyone is in exactly one.
 
+    Parameters
+    ----------
+    study, counts_e, counts_c, categories
+        As below; the columns of the counts are those of ``categories``, in any order.
+    reference
+        The category with which the others are compared.
+    control
+        Proportion of every category by name.
+
     Attributes
     ----------
     study
@@ -48,20 +57,18 @@ class Categories:
     control_source
         "pooled control arms" or "given".
 
-    Parameters
-    ----------
-    study, counts_e, counts_c, categories
-        As above; the columns of the counts are those of ``categories``, in any order.
-    reference
-        The category with which the others are compared.
-    control
-        Proportion of every category by name.
-
     Raises
     ------
     ValueError
         If shapes differ, a label or name repeats, a count is negative or not whole, one arm of a trial is empty,
         reference is no category, or control is not a proportion of each category; the message names them.
+
+    Examples
+    --------
+    >>> counts = {"counts_e": [[14, 9], [11, 10]], "counts_c": [[8, 16], [7, 15]]}  # invented
+    >>> data = bp.Categories(["A", "B"], **counts, categories=["secure", "insecure"], reference="insecure")
+    >>> data.k, data.contrasts
+    (2, ('secure vs insecure',))
     """
 
     study: tuple[str, ...]

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from bayespip.posterior import Posterior
     from bayespip.quantities import Mixture
 
-PRIOR_ON_VARIANCES = "flat over the admissible log variances, each set of trials alike"
 SIZE = 512  # members averaged; four times as many move no limit by more than 1% of the interval's width
 _TRIED = 128  # members drawn for each one kept, where trial sizes make most of them infeasible
 _NO_WEIGHT = 1e-11  # components of the mixture over all members that are passed over

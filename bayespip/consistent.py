@@ -216,6 +216,13 @@ def consistent_studies(
     ------
     ValueError
         If k is missing, the printed numbers contradict each other, or an argument is out of range.
+
+    Examples
+    --------
+    >>> family = bp.consistent_studies(bp.load_review("pip")["P2"].reported)
+    >>> member = family.illustration()  # one of the possible data sets, never called data
+    >>> round(bp.frequentist_fit(member, "DL", "Wald").mu.upper, 3)  # log 0.95, as printed
+    -0.051
     """
     k = reported.k if k is None else k
     if k is None or k < 1:

@@ -57,6 +57,14 @@ def leave_one_out(fit: PymcFit) -> pd.DataFrame:
     ------
     ValueError
         If there is one study, the model has no ``log_predictive``, or the posterior without a study is improper.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> fit = bp.pymc_fit("normal_normal", invented, weak, seed=1)
+    >>> bp.leave_one_out(fit)["study"].tolist()
+    ['A', 'B']
     """
     import pandas as pd
 
@@ -95,6 +103,19 @@ def compare_models(fits: Mapping[str, PymcFit]) -> pd.DataFrame:
     -----
     UserWarning
         If there are fewer than ten studies.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> wide = bp.Priors(weak.mu, bp.priors.half_normal(1))
+    >>> fits = {str(p.tau): bp.pymc_fit("normal_normal", invented, p, seed=1) for p in (weak, wide)}
+    >>> with warnings.catch_warnings(action="ignore", category=UserWarning):  # two studies: it says little
+    ...     table = bp.compare_models(fits)
+    ...
+    >>> len(table)
+    2
     """
     if len(fits) < 2:
         raise ValueError(f"fits must be two or more; got {', '.join(fits) or 'none'}.")

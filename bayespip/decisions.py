@@ -57,6 +57,11 @@ class Beyond:
         P(< lower), P(lower to upper), P(> upper).
     favours
         Direction that favours the experimental arm, "higher" or "lower"; None if not stated.
+
+    Examples
+    --------
+    >>> bp.decisions.Beyond(0.8, 1.25, below=0.9, between=0.09, above=0.01, favours="lower").benefit
+    0.9
     """
 
     lower: float
@@ -101,6 +106,14 @@ def beyond(marginal: Marginal, difference: Difference = None, *, favours: str | 
     ValueError
         If marginal is no exact posterior, a threshold is not on the measure's scale, the two are out of order or
         do not lie to both sides of no effect, or favours is not one of the choices.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> found = bp.decisions.beyond(bp.exact_fit(invented, weak).mu, 0.8, favours="lower")
+    >>> round(found.benefit, 3), round(found.between, 3), round(found.harm, 3)
+    (0.84, 0.136, 0.024)
     """
     require_posterior(marginal)
     require_direction(favours)
@@ -128,6 +141,13 @@ def new_study_harm(fit: ExactPosterior, favours: str, difference: Difference = N
     ------
     ValueError
         As for ``beyond``.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> round(bp.decisions.new_study_harm(bp.exact_fit(invented, weak), "lower"), 3)
+    0.118
     """
     return beyond(_marginal(fit, "theta_new"), difference, favours=favours).harm
 
@@ -151,6 +171,18 @@ def decision_table(fit: ExactPosterior, favours: str, difference: Difference = N
     ------
     ValueError
         As for ``beyond``.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> table = bp.decisions.decision_table(bp.exact_fit(invented, weak), "lower", 0.8)
+    >>> print(table[["parameter", "rule", "prob_benefit", "prob_harm"]].round(3).to_string(index=False))
+    parameter      rule  prob_benefit  prob_harm
+           mu       any         0.939      0.061
+           mu important         0.840      0.024
+    theta_new       any         0.882      0.118
+    theta_new important         0.782      0.067
     """
     import pandas as pd
 
@@ -172,12 +204,30 @@ _COLUMNS = [
 
 
 def prob_less(marginal: Marginal, x: float) -> float:
-    """P(X < x), without the spike that a model average may have at x."""
+    """P(X < x), without the spike that a model average may have at x.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> round(bp.decisions.prob_less(bp.exact_fit(invented, weak).mu, 0.0), 3)
+    0.939
+    """
     return float(marginal.cdf(math.nextafter(x, -math.inf)))
 
 
 def require_posterior(marginal: object) -> None:
-    """Refuse what has no distribution function."""
+    """Refuse what has no distribution function.
+
+    Examples
+    --------
+    >>> try:
+    ...     bp.decisions.require_posterior(0.5)
+    ... except ValueError as error:
+    ...     print(str(error).rsplit("; ")[-1])
+    ...
+    got float.
+    """
     if not isinstance(marginal, Marginal):
         raise ValueError(
             "marginal must be a posterior with a distribution function, such as mu or theta_new of exact_fit or "
@@ -186,7 +236,17 @@ def require_posterior(marginal: object) -> None:
 
 
 def require_direction(favours: str | None, *, needed: bool = False) -> None:
-    """Refuse a direction that is none of the choices."""
+    """Refuse a direction that is none of the choices.
+
+    Examples
+    --------
+    >>> try:
+    ...     bp.decisions.require_direction("up")
+    ... except ValueError as error:
+    ...     print(error)
+    ...
+    favours must be one of higher, lower; got 'up'.
+    """
     if favours not in DIRECTIONS and (needed or favours is not None):
         raise ValueError(f"favours must be one of {', '.join(DIRECTIONS)}; got {favours!r}.")
 

@@ -35,7 +35,13 @@ TAILS = (0.05, 0.95)  # whose smaller ESS is the tail ESS: Vehtari et al. 2021, 
 
 
 class ConvergenceError(RuntimeError):
-    """A sample that fails its diagnostics; the message names the variable and the figure."""
+    """A sample that fails its diagnostics; the message names the variable and the figure.
+
+    Examples
+    --------
+    >>> issubclass(bp.ConvergenceError, RuntimeError)
+    True
+    """
 
 
 def diagnose(fit: PymcFit, variables: Sequence[str] | None = None) -> pd.DataFrame:
@@ -66,6 +72,14 @@ def diagnose(fit: PymcFit, variables: Sequence[str] | None = None) -> pd.DataFra
     ------
     ValueError
         If a variable is not in the posterior; the message lists the choices.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> fit = bp.pymc_fit("normal_normal", invented, weak, seed=1)
+    >>> bp.diagnose(fit)["verdict"].unique().tolist()
+    ['good']
     """
     labels, draws = _stacked(fit, fit.sampled if variables is None else variables)
     axes = {"chain_axis": -2, "draw_axis": -1}

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bayespip.comparison import NOT_POOLED
 from bayespip.conclusions import CONFLICT
 from bayespip.model_runs import METHOD
-from bayespip.quantities import PARAMETERS
-from bayespip.reanalysis import EXACT, SAMPLED
+from bayespip.quantities import EXACT, PARAMETERS, SAMPLED
 from bayespip.wording import count, printed
 
 if TYPE_CHECKING:

@@ -23,7 +23,13 @@ EFFECTS = ("mu", "theta", "theta_new")
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A point and an interval on the model scale (log for ratios); nan where undefined."""
+    """A point and an interval on the model scale (log for ratios); nan where undefined.
+
+    Examples
+    --------
+    >>> bp.Estimate(point=-0.5, lower=-1.0, upper=0.1)
+    Estimate(point=-0.5, lower=-1.0, upper=0.1)
+    """
 
     point: float
     lower: float
@@ -110,6 +116,16 @@ def compare(*fits: Fit, analysis: str = "") -> pd.DataFrame:
         others that are no effects stay on the model scale), point_model, lower_model, upper_model on the model
         scale, level, and prob_positive = P(mu > 0 | data) on the model scale (nan for frequentist fits and for
         other parameters).
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> table = bp.compare(bp.frequentist_fit(invented, "DL", "Wald"), bp.exact_fit(invented, weak))
+    >>> print(table.query("parameter == 'mu'")[["method", "point", "lower", "upper"]].round(2).to_string(index=False))
+                 method  point  lower  upper
+               DL, Wald   0.57   0.33   0.98
+    exact normal-normal   0.57   0.25   1.24
     """
     import pandas as pd
 

@@ -49,6 +49,13 @@ def judged_high(
     ValueError
         If a domain is not in the table, a study is not judged or stands there twice, a judgement is not understood, or
         none is at high risk.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"study": ["A", "B"], "blinding": ["high risk", "low risk"]})  # invented
+    >>> bp.judged_high(["A", "B"], table, domains=["blinding"], unclear="low")
+    array([ True, False])
     """
     if unclear not in ("high", "low"):
         raise ValueError(f"unclear must be 'high' or 'low'; got {unclear!r}.")

@@ -56,6 +56,14 @@ class PymcFit:
         and the model's own; provenance in the attributes; on the model scale.
     options
         Of the model.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> fit = bp.pymc_fit("normal_normal", invented, weak, seed=1)
+    >>> fit.method, dict(fit.data["posterior"].sizes)
+    ('PyMC normal_normal', {'chain': 4, 'draw': 1000, 'study': 2})
     """
 
     effects: Any
@@ -149,7 +157,7 @@ class PymcFit:
         return replace(self, effects=effects, data=self.data.map_over_datasets(part))
 
     def draws(self, variable: str) -> NDArray[np.float64]:
-        """Posterior draws with the chains joined, shape (chains x draws, *the variable's own).
+        """Posterior draws with the chains joined, shape (chains x draws, then the variable's own).
 
         Raises
         ------
@@ -194,7 +202,7 @@ def pymc_fit(
     tune: int = 1000,
     thin: int = 1,
     chains: int = 4,
-    target_accept: float = 0.99,
+    target_accept: float | None = None,
     cores: int | None = None,
     **options: Hashable,
 ) -> PymcFit:
@@ -220,8 +228,8 @@ def pymc_fit(
     chains
         Number of chains, at least 2; the thresholds of the diagnostics are meant for 4 or more.
     target_accept
-        Acceptance rate aimed at. The default is high because with a lower one chains diverge where two or
-        three studies say little about tau.
+        Acceptance rate aimed at; that of the model's ABOUT if None. It is high because with a lower one chains of
+        most models diverge where two or three studies say little about tau.
     cores
         Chains run at a time; by default as many as there are processors.
     **options
@@ -235,7 +243,18 @@ def pymc_fit(
     ValueError
         If the posterior is improper, there is no such model, it cannot take the data, or an argument is out of
         range.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> fit = bp.pymc_fit("normal_normal", invented, weak, seed=1)
+    >>> exact = bp.exact_fit(invented, weak)
+    >>> abs(fit.mu.point - exact.mu.point) < 0.05
+    True
     """
+    if target_accept is None:
+        target_accept = load(name).ABOUT.target_accept
     settings = Settings(draws, tune, thin, chains, target_accept)
     seed = _checked_seed(seed)
     if not 0 < level < 1:

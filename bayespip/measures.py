@@ -74,6 +74,12 @@ class Measure:
     ------
     ValueError
         If log and fisher_z are both true.
+
+    Examples
+    --------
+    >>> measure = bp.MEASURES["RR"]
+    >>> measure.label, measure.null, measure.model(0.5).round(4).item(), measure.display(-0.6931).round(4).item()
+    ('Risk ratio', 1.0, -0.6931, 0.5)
     """
 
     name: str

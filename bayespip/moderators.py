@@ -36,6 +36,13 @@ class ModeratedEffects:
     alphabetical order. Columns are centred, so that mu is the effect at the average of the studies' moderators and its
     prior means what it does without them.
 
+    Parameters
+    ----------
+    effects
+        Effects and standard errors.
+    table
+        Column study, and one a moderator; studies in any order.
+
     Attributes
     ----------
     effects
@@ -52,6 +59,13 @@ class ModeratedEffects:
     ValueError
         If table lacks a study or has another, a moderator has a missing value, is constant or neither numbers nor
         text, or the columns determine each other; the message names moderator and studies.
+
+    Examples
+    --------
+    >>> rows = bp.load_review("bcg")["1.1"].studies
+    >>> data = bp.ModeratedEffects(bp.effect_sizes(rows, "RR"), rows[["study", "latitude"]])
+    >>> data.column, data.design.shape
+    (('latitude [per 14.4]',), (13, 1))
     """
 
     effects: EffectSizes
@@ -167,6 +181,15 @@ def how_much_is_prior(fit: PymcFit) -> pd.DataFrame:
     ------
     ValueError
         If the model has no coefficients.
+
+    Examples
+    --------
+    >>> rows = bp.load_review("bcg")["1.1"].studies
+    >>> data = bp.ModeratedEffects(bp.effect_sizes(rows, "RR"), rows[["study", "latitude"]])
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> table = bp.how_much_is_prior(bp.pymc_fit("meta_regression", data, weak, seed=1))
+    >>> table["coefficient"].tolist(), bool(table["prior_share"].iloc[0] < 0.1)
+    (['latitude [per 14.4]'], True)
     """
     import pandas as pd
 

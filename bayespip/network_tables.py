@@ -50,6 +50,24 @@ def league_table(fit: PymcFit) -> pd.DataFrame:
     ------
     ValueError
         If the fit is of another model, or its network is split.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame(  # invented
+    ...     {
+    ...         "study": ["A", "A", "B", "B", "C", "C"],
+    ...         "treatment": ["control", "X", "control", "Y", "X", "Y"],
+    ...         "mean": [11.2, 9.1, 12.0, 10.4, 9.9, 9.5],
+    ...         "sd": [4.8, 4.2, 5.1, 4.6, 4.4, 4.9],
+    ...         "n": [50, 45, 38, 40, 33, 35],
+    ...     }
+    ... )
+    >>> network = bp.Network.from_arms(rows, "MD")
+    >>> priors = bp.Priors(bp.priors.normal(0, 10), bp.priors.half_normal(2))
+    >>> fit = bp.pymc_fit("network", network, priors, seed=1)
+    >>> bp.league_table(fit)[["treatment", "against"]].values.tolist()[:2]
+    [['control', 'X'], ['control', 'Y']]
     """
     effects = _effects(fit)
     rows = []
@@ -84,6 +102,24 @@ def rank_table(fit: PymcFit, better: str) -> pd.DataFrame:
     ------
     ValueError
         As in ``league_table``, or if better is not one of its choices.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame(  # invented
+    ...     {
+    ...         "study": ["A", "A", "B", "B", "C", "C"],
+    ...         "treatment": ["control", "X", "control", "Y", "X", "Y"],
+    ...         "mean": [11.2, 9.1, 12.0, 10.4, 9.9, 9.5],
+    ...         "sd": [4.8, 4.2, 5.1, 4.6, 4.4, 4.9],
+    ...         "n": [50, 45, 38, 40, 33, 35],
+    ...     }
+    ... )
+    >>> network = bp.Network.from_arms(rows, "MD")
+    >>> priors = bp.Priors(bp.priors.normal(0, 10), bp.priors.half_normal(2))
+    >>> fit = bp.pymc_fit("network", network, priors, seed=1)
+    >>> bp.rank_table(fit, better="lower")["treatment"].tolist()
+    ['control', 'X', 'Y']
     """
     if better not in BETTER:
         raise ValueError(f"better must be one of {', '.join(BETTER)}; got {better!r}.")
@@ -136,6 +172,23 @@ def inconsistency_table(network: Network, priors: Priors, *, seed: int, **sampli
     Notes
     -----
     A large p is no proof of consistency: with few trials a split has little power, and tau takes up what disagrees.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame(  # invented
+    ...     {
+    ...         "study": ["A", "A", "B", "B", "C", "C"],
+    ...         "treatment": ["control", "X", "control", "Y", "X", "Y"],
+    ...         "mean": [11.2, 9.1, 12.0, 10.4, 9.9, 9.5],
+    ...         "sd": [4.8, 4.2, 5.1, 4.6, 4.4, 4.9],
+    ...         "n": [50, 45, 38, 40, 33, 35],
+    ...     }
+    ... )
+    >>> network = bp.Network.from_arms(rows, "MD")
+    >>> priors = bp.Priors(bp.priors.normal(0, 10), bp.priors.half_normal(2))
+    >>> bp.inconsistency_table(network, priors, seed=1)[["treatment", "against"]].values.tolist()
+    [['Y', 'X'], ['X', 'control'], ['Y', 'control']]
     """
     if network.split is not None:
         raise ValueError(f"network must not be split; it is, at {' vs '.join(network.split)}.")

@@ -57,6 +57,22 @@ class Network:
     ValueError
         If there is no trial, a label repeats, the network falls into parts (the message names them), the reference is
         no treatment of it, or split names no comparison of ``comparisons_to_split``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame(  # invented
+    ...     {
+    ...         "study": ["A", "A", "B", "B", "C", "C"],
+    ...         "treatment": ["control", "X", "control", "Y", "X", "Y"],
+    ...         "mean": [11.2, 9.1, 12.0, 10.4, 9.9, 9.5],
+    ...         "sd": [4.8, 4.2, 5.1, 4.6, 4.4, 4.9],
+    ...         "n": [50, 45, 38, 40, 33, 35],
+    ...     }
+    ... )
+    >>> network = bp.Network.from_arms(rows, "MD")
+    >>> network.reference, network.treatments, network.comparisons_to_split()
+    ('control', ('control', 'X', 'Y'), (('X', 'Y'), ('X', 'control'), ('Y', 'control')))
     """
 
     trials: tuple[Trial, ...]

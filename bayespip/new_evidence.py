@@ -47,6 +47,14 @@ class Prediction:
         Its standard error.
     notes
         What must be read beside the numbers.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> coming = bp.predict_trial(bp.exact_fit(invented, weak), bp.TrialSize(100, 100, control_risk=0.3))
+    >>> round(coming.se_new, 3), round(coming.prob_significant, 3)
+    (0.269, 0.572)
     """
 
     y_new: MixtureMarginal
@@ -112,6 +120,14 @@ def predict_trial(fit: ExactFit | RobustFit, trial: float | TrialSize) -> Predic
     ------
     ValueError
         If the standard error is not positive and finite, or does not follow from the size.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> coming = bp.predict_trial(bp.exact_fit(invented, weak), 0.3)
+    >>> round(coming.prob_positive, 3)
+    0.159
     """
     se = _standard_error(trial, fit)
     new = fit.theta_new
@@ -141,6 +157,14 @@ def update(
     ValueError
         If the measures differ or a study is there already; or if outside evidence is in another measure, of another
         intervention, without an interval, or counts trials twice: the message names measure and intervention.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> new = bp.EffectSizes(["C"], [-0.5], [0.2], "RR")  # invented
+    >>> round(bp.update(invented, weak, new).mu.point, 3)
+    -0.531
     """
     if isinstance(new, Evidence):
         require_same_question(new, effects.measure, "pooled")

@@ -46,6 +46,13 @@ class TrialToCome:
     ------
     ValueError
         If se_new is not positive and finite.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> data = bp.TrialToCome(invented, se_new=0.2)
+    >>> data.k, data.se_new
+    (2, 0.2)
     """
 
     effects: EffectSizes
@@ -101,6 +108,12 @@ class TrialSize:
         For MD: within arms.
     effect
         On the display scale, at which the standard error is computed; None: the posterior median of mu.
+
+    Examples
+    --------
+    >>> size = bp.TrialSize(n_e=100, n_c=100, control_risk=0.3, effect=0.7)
+    >>> round(size.standard_error(bp.MEASURES["RR"], otherwise=1.0), 3)
+    0.247
     """
 
     n_e: float

@@ -47,6 +47,17 @@ class Outcomes:
     ValueError
         If there is no outcome, two labels are the same as text, outcomes are on different scales, a block names an
         outcome that is not there, or rho_within gives no valid covariance; the message names the outcomes.
+
+    Examples
+    --------
+    >>> invented = bp.Outcomes(
+    ...     {
+    ...         "anxiety": bp.EffectSizes(["A", "B"], [0.1, 0.9], [0.2, 0.3], "SMD"),
+    ...         "sleep": bp.EffectSizes(["A", "C"], [-0.4, 0.1], [0.25, 0.2], "SMD"),
+    ...     }
+    ... )
+    >>> invented.outcome, invented.blocks
+    (('anxiety', 'sleep'), (('anxiety', 'sleep'),))
     """
 
     effects: Mapping[str, EffectSizes]

@@ -56,6 +56,12 @@ class Evidence:
     ------
     ValueError
         If the measure is unknown, or the estimate not on its scale.
+
+    Examples
+    --------
+    >>> one = bp.external_evidence("pip")[0]
+    >>> one.what, one.estimate, one.same_intervention
+    ('VIPP-PMH versus usual care: maternal sensitivity (observer-rated), month 5', 1.94, False)
     """
 
     id: str
@@ -116,6 +122,11 @@ def external_evidence(name: str) -> tuple[Evidence, ...]:
     ------
     ValueError
         If there is no review of that name; the message lists the choices.
+
+    Examples
+    --------
+    >>> [(one.id, one.measure.name) for one in bp.external_evidence("pip")]
+    [('barnicot-m5', 'RR'), ('barnicot-m8', 'RR'), ('bk2003-sensitivity', 'SMD'), ('bk2003-attachment', 'SMD')]
     """
     table, facts = load_review(name).external, load_external_facts(name)
     if table is None:

@@ -55,6 +55,14 @@ def predictive_checks(fit: PymcFit) -> pd.DataFrame:
     ------
     ValueError
         If the model has no replicates from which effects can be computed.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> fit = bp.pymc_fit("normal_normal", invented, weak, seed=1)
+    >>> bp.predictive_checks(fit)["statistic"].tolist()
+    ['estimate[A]', 'estimate[B]', 'Q', 'range']
     """
     import pandas as pd
 
@@ -142,6 +150,14 @@ def prior_predictive(
     ------
     ValueError
         If a prior is improper.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> expected = bp.prior_predictive("normal_normal", invented, weak, seed=1)
+    >>> expected["mu"].shape
+    (1000,)
     """
     module, rng = load(name), np.random.default_rng(seed)
     for prior in (priors.mu, priors.tau):

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 PARAMETERS = ("mu", "tau", "theta_new")
 QUANTITIES = (*(f"{p}_{e}" for p in PARAMETERS for e in ("point", "lower", "upper")), "prob_positive")
+EXACT, SAMPLED = "exact normal-normal", "PyMC normal-normal"  # names of the Bayesian engines in tables
+# The common effect; what most reviews use; Cochrane's current default (REML, HKSJ, Q-profile); and its safer form.
+FREQUENTIST = (("common", "Wald"), ("DL", "Wald"), ("REML", "HKSJ"), ("REML", "HKSJ-floored"))
 # Of the quadrature and of quantiles, in posterior SDs: for values that are shown, and for members that are
 # only compared with each other.
 TOLERANCE, DRAFT = 1e-4, 1e-2

@@ -26,7 +26,7 @@ from bayespip.model_runs import quantities_of, run_models
 from bayespip.models import load
 from bayespip.priors.sets import POOLED_TOPIC, PriorSet
 from bayespip.provenance import commit, versions
-from bayespip.quantities import PARAMETERS, Bayesian, Frequentist
+from bayespip.quantities import EXACT, FREQUENTIST, PARAMETERS, SAMPLED, Bayesian, Frequentist
 from bayespip.reproduction import reproduce
 from bayespip.selection import chosen_analyses, require_some, with_priors
 from bayespip.sensitivity.robustness import sentences, tipping_frame, tipping_points
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Reanalysis", "reanalyse"]
 
-# The common effect; what the review used; Cochrane's current default (REML, HKSJ, Q-profile); and its safer form.
-FREQUENTIST = (("common", "Wald"), ("DL", "Wald"), ("REML", "HKSJ"), ("REML", "HKSJ-floored"))
-EXACT, SAMPLED = "exact normal-normal", "PyMC normal-normal"
 DEPENDENCE = (
     "The outcomes share trials and participants and are not independent; nothing is adjusted for the number of "
     "outcomes, priors or methods compared."
@@ -96,6 +93,12 @@ class Reanalysis:
         The priors of each case.
     unfitted
         What the models asked for could not fit: analysis, k, model, prior, reason.
+
+    Examples
+    --------
+    >>> result = bp.reanalyse(bp.load_review("bcg"), with_pymc=False)
+    >>> [analysis.id for analysis in result.analyses], result.settings["level"]
+    (['1.1'], 0.95)
     """
 
     review: Review
@@ -181,6 +184,18 @@ def reanalyse(
         If a published result or a posterior under the priors given is impossible; the message names it. If there is
         no analysis of an id, nothing to fit, or two priors have one label. An analysis of study data that cannot be
         pooled stands in the table with the reason instead.
+
+    Examples
+    --------
+    >>> result = bp.reanalyse(bp.load_review("bcg"), with_pymc=False)
+    >>> rows = result.table.query("parameter == 'mu'").head(5)
+    >>> print(rows[["method", "prior", "point", "lower", "upper"]].round(2).to_string(index=False))
+                 method                prior  point  lower  upper
+           common, Wald                        0.65   0.60   0.70
+               DL, Wald                        0.49   0.34   0.70
+             REML, HKSJ                        0.49   0.33   0.73
+     REML, HKSJ floored                        0.49   0.33   0.73
+    exact normal-normal tau HN(0.5), mu flat   0.49   0.34   0.71
     """
     if not 0 < level < 1:
         raise ValueError(f"level must lie in (0, 1); got {level!r}.")

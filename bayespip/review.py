@@ -96,20 +96,14 @@ class Reported:
         Effect measure; its name is accepted.
     estimate, ci_lower, ci_upper
         Pooled effect and the limits of its interval. For every Printed, the text as printed is accepted.
-    k
-        Number of studies; None where it was not stated.
-    k_source
-        Where k comes from, such as "stated in the paper".
-    n
-        Participants in the analysis.
-    p
-        Of the test of no effect.
+    k, k_source
+        Number of studies, None where it was not stated; and where it comes from, such as "stated in the paper".
+    n, p
+        Participants in the analysis; p-value of the test of no effect.
     q, df, p_q
         Cochran's Q (chi-squared), its degrees of freedom and p-value.
-    tau2
-        Between-study variance.
-    i2
-        I2 in percent.
+    tau2, i2
+        Between-study variance; I2 in percent.
     level
         Of the interval.
     claim
@@ -123,6 +117,11 @@ class Reported:
     ------
     ValueError
         If a number is not as Printed requires, or measure, claim or favours is not one of the choices.
+
+    Examples
+    --------
+    >>> bp.Reported(measure="RR", estimate="0.48", ci_lower="0.24", ci_upper="0.95", k=2).estimate
+    Printed(text='0.48')
     """
 
     measure: Measure
@@ -222,6 +221,11 @@ class Analysis:
         The results that a file stores: columns subgroup ("" for the total), quantity, text; or None.
     note
         What a reader must know of this analysis.
+
+    Examples
+    --------
+    >>> len(bp.load_review("bcg")["1.1"].studies)
+    13
     """
 
     id: str
@@ -312,6 +316,11 @@ class Review:
     ------
     ValueError
         If an analysis id repeats.
+
+    Examples
+    --------
+    >>> [(analysis.id, analysis.outcome) for analysis in bp.load_review("bcg")]
+    [('1.1', 'Tuberculosis')]
     """
 
     id: str

@@ -77,6 +77,16 @@ def robust_fit(effects: EffectSizes, priors: RobustPriors, *, level: float = 0.9
     ------
     ValueError
         As for ``exact_fit``; or if the evidence is in another measure.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> vague = bp.priors.normal(0, 1)
+    >>> mu = bp.robust_prior(0.67, se=0.2, weight=0.5, vague=vague, measure="RR", source="invented")
+    >>> priors = bp.RobustPriors(mu, bp.priors.half_normal(0.5))
+    >>> fit = bp.robust_fit(invented, priors)
+    >>> round(fit.mu.point, 3), round(fit.weight_of_evidence, 3)
+    (-0.459, 0.735)
     """
     if priors.mu.measure not in ("", effects.measure.name):
         raise ValueError(f"the robust prior is of {priors.mu.measure}, the effects are {effects.measure.name}.")
@@ -93,6 +103,16 @@ class RobustFit(RandomEffects):
         What was fitted.
     parts
         The fit under each component with any weight, the vague one last.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> vague = bp.priors.normal(0, 1)
+    >>> mu = bp.robust_prior(0.67, se=0.2, weight=0.5, vague=vague, measure="RR", source="invented")
+    >>> priors = bp.RobustPriors(mu, bp.priors.half_normal(0.5))
+    >>> fit = bp.robust_fit(invented, priors)
+    >>> round(fit.prob_positive, 4), len(fit.parts)
+    (0.0223, 2)
     """
 
     effects: EffectSizes

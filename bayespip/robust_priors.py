@@ -134,7 +134,16 @@ class RobustPrior:
 
 @dataclass(frozen=True, slots=True)
 class RobustPriors:
-    """A robust prior on mu and a prior on tau."""
+    """A robust prior on mu and a prior on tau.
+
+    Examples
+    --------
+    >>> vague = bp.priors.normal(0, 1)
+    >>> mu = bp.robust_prior(0.67, se=0.2, weight=0.5, vague=vague, measure="RR", source="invented")
+    >>> priors = bp.RobustPriors(mu, bp.priors.half_normal(0.5))
+    >>> print(priors.label)
+    mu 0.5 normal(-0.400478, 0.2) + 0.5 normal(0, 1), tau half-normal(0.5)
+    """
 
     mu: RobustPrior
     tau: Prior
@@ -197,6 +206,12 @@ def robust_prior(
         If the evidence is of another intervention than the review's or its sign is not given, there is neither a
         standard error nor an sd or there are both, the vague component's measure is another, or a value is out of
         range.
+
+    Examples
+    --------
+    >>> mu = bp.robust_prior(0.67, se=0.2, weight=0.5, vague=bp.priors.normal(0, 1), measure="RR", source="invented")
+    >>> mu.weight
+    0.5
     """
     if isinstance(earlier, Evidence):
         spec = as_measure(measure) if measure else earlier.measure
@@ -271,6 +286,12 @@ def unit_information(effects: EffectSizes, n: ArrayLike, mean: float = 0.0) -> P
     ------
     ValueError
         If n is not positive and finite, one a study.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> print(bp.unit_information(invented, n=[48, 42]))
+    normal(0, 2.36619)
     """
     sizes = np.atleast_1d(np.asarray(n, dtype=float))
     if sizes.shape != (effects.k,) or not (np.isfinite(sizes) & (sizes > 0)).all():
@@ -296,6 +317,14 @@ def map_components(fit: ExactFit, components: int = 12) -> tuple[tuple[float, Pr
     ------
     ValueError
         If components is below 2, or theta_new has no standard deviation.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> components = bp.map_components(bp.exact_fit(invented, weak), components=3)
+    >>> [round(share, 3) for share, _ in components], components[-1][1].label
+    ([0.247, 0.237, 0.515], 'normal(-0.586824, 0.7656)')
     """
     if components < 2:
         raise ValueError(f"components must be at least 2; got {components!r}.")

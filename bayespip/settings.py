@@ -59,6 +59,11 @@ class Settings:
         Of the arms.
     label_left, label_right
         Of the two sides of the forest plot, such as "Favours control".
+
+    Examples
+    --------
+    >>> bp.Settings(data_type="dichotomous", method="MH", model="random").tau2
+    'DL'
     """
 
     data_type: str

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 from rich.measure import Measurement
+from rich.progress import ProgressColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -14,13 +15,16 @@ from bayespip.conclusions import CONFLICT
 from bayespip.findings import agreement, findings, not_pooled, unfitted, unpublished
 from bayespip.reanalysis import DEPENDENCE
 from bayespip.reproduction import DIFFERS, tally
-from bayespip.wording import interval, number, probability, spread
+from bayespip.wording import count, interval, number, probability, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from rich.progress import Task
+
     from bayespip.findings import Finding, Line
     from bayespip.reanalysis import Reanalysis
+    from bayespip.sweeping.running import Swept
 
 _MOST_DIFFERENCES = 20  # that the terminal lists; reproduction.csv has all
 _MOST_TABLES = 25  # outcomes of which the terminal shows every prior; of more, summary.md does
@@ -31,6 +35,31 @@ def console(width: int = 0, *, stderr: bool = False) -> Console:
     """A console at least so wide: a terminal that is narrower wraps its lines, and shows every digit."""
     found = Console(stderr=stderr, highlight=False)
     return found if found.width >= width else Console(stderr=stderr, highlight=False, width=width)
+
+
+class Rate(ProgressColumn):
+    """How many are done a second, or a minute where that is less than one."""
+
+    def render(self, task: Task) -> Text:
+        """Empty before it is known."""
+        speed = task.finished_speed or task.speed
+        if not speed:
+            return Text("")
+        return Text(f"{speed:.1f}/s" if speed >= 1 else f"{60 * speed:.1f}/min")
+
+
+def swept(found: Swept) -> str:
+    """What a sweep gave, what it skipped, and where it lies."""
+    counts = {name: f"{n:,}" for name, n in found.counts.items()}
+    files = f"{counts['reviews']} of {counts['files']} files"
+    lines = [
+        f"{counts['pooled']} of {counts['analyses']} analyses in {files} pooled; {counts['fits']} fits.",
+        f"Written to {found.folder}: pandas.read_parquet({str(found.folder / 'results')!r}).",
+    ]
+    rows = found.counts["skipped_files"] + found.counts["without_result"]
+    if rows:
+        lines.insert(1, f"What has no result, and why: {count(rows, 'row')} in skipped.csv.")
+    return "\n".join(lines)
 
 
 def show(result: Reanalysis) -> None:

@@ -71,6 +71,11 @@ class Rule:
     ------
     ValueError
         If an attribute is none of the choices or out of range, or there is a difference with "either".
+
+    Examples
+    --------
+    >>> bp.Rule("lower", prob=0.95, difference=0.8)
+    Rule(favours='lower', prob=0.95, difference=0.8)
     """
 
     favours: str
@@ -145,6 +150,16 @@ def assurance(
     Results that meet the rule are sought between 192 predicted ones: two edges between neighbours would be missed.
     However large one trial is, it shows the effect of its own setting, theta_new, and not mu: where tau may be large
     the assurance stays below P(mu beyond the threshold).
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> table = bp.assurance(invented, weak, [0.3, 0.15], bp.Rule("lower"))
+    >>> print(table[["se_new", "prob_now", "assurance", "expected_width"]].round(3).to_string(index=False))
+     se_new  prob_now  assurance  expected_width
+       0.30     0.939      0.541           1.257
+       0.15     0.939      0.640           1.185
     """
     import pandas as pd
 

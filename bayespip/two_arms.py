@@ -45,6 +45,12 @@ class Counts:
     ValueError
         If shapes differ, k = 0, a label repeats, a count is negative or not whole, events exceed participants, or
         one arm of a trial is missing; the message names the trials.
+
+    Examples
+    --------
+    >>> counts = bp.Counts(["A", "B"], [4, 0], [23, 20], [11, 3], [25, 22], "OR")  # invented
+    >>> counts.k, counts.event_e
+    (2, array([4, 0]))
     """
 
     study: tuple[str, ...]
@@ -121,6 +127,12 @@ class Means:
     ValueError
         If shapes differ, k = 0, a label repeats, a value is not finite, an SD or a size is not positive, or a trial is
         too small for the measure; the message names the trials.
+
+    Examples
+    --------
+    >>> means = bp.Means(["A"], [9.1], [4.2], [45], [11.2], [4.8], [50], "SMD")  # invented
+    >>> means.k, means.difference.round(1)
+    (1, array([-2.1]))
     """
 
     study: tuple[str, ...]
@@ -167,7 +179,7 @@ class Means:
 
     @property
     def difference(self) -> NDArray[np.float64]:
-        """mean_e - mean_c, shape (k,)."""
+        """Differences of the means, mean_e - mean_c, shape (k,)."""
         return self.mean_e - self.mean_c
 
     @property

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import re
+import tempfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -72,6 +73,8 @@ def to_data_package(review: Review, path: str | PathLike[str]) -> Path:
 
     Raises
     ------
+    OSError
+        If the file cannot be written; what it held stays.
     ValueError
         If a table of the review has an index or a type of column that cannot be written.
     """
@@ -82,11 +85,12 @@ def to_data_package(review: Review, path: str | PathLike[str]) -> Path:
     plain = review_of_tables({kind: (paths[kind], content) for kind, content in tables.items()}, target.name)
     members = {paths[kind]: content for kind, content in tables.items()}
     members[f"{stem}-{OWN_FILE}"] = remainder(review, plain, tables)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(zipfile.ZipInfo(name, _EPOCH), content, zipfile.ZIP_DEFLATED)
-    target.write_bytes(buffer.getvalue())
+    with tempfile.TemporaryDirectory(prefix=".writing-", dir=target.parent) as folder:
+        draft = Path(folder) / target.name
+        with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in members.items():
+                archive.writestr(zipfile.ZipInfo(name, _EPOCH), content, zipfile.ZIP_DEFLATED)
+        draft.replace(target)
     return target
 
 

@@ -1,17 +1,23 @@
 """The commands as a user types them."""
 
+import errno
+import os
 import re
+import shlex
 import subprocess
 import sys
 
 import pandas as pd
 import pytest
+import typer
 from typer.testing import CliRunner
 
+import bayespip as bp
 from bayespip.cli import app
 from bayespip.terminal import show
 from bayespip.wording import interval
 
+COMMANDS = typer.main.get_command(app)
 ENVIRONMENT = {"COLUMNS": "80", "NO_COLOR": "1", "TERMINAL_WIDTH": "80"}
 
 
@@ -26,19 +32,38 @@ def wide(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
 
 
-def test_help_names_the_commands(run):
+def test_help_names_the_commands_and_gives_examples(run):
     shown = run("--help")
     assert shown.exit_code == 0
-    assert "reanalyse" in shown.output
-    assert "reviews" in shown.output
-
-
-def test_help_of_a_command_gives_examples(run):
-    shown = run("reanalyse", "--help")
-    assert shown.exit_code == 0
-    for part in ("--out", "--only", "--no-bounds", "--no-pymc", "--pooling", "--level", "--seed"):
+    assert set(COMMANDS.commands) >= {"reanalyse", "report", "models", "sbc", "reviews", "audit", "priors"}
+    for part in (*COMMANDS.commands, "--version", "--install-completion", "bayespip reanalyse pip --out results"):
         assert part in shown.output
-    assert "bayespip reanalyse pip --out results" in shown.output
+    assert run().output.strip() == shown.output.strip()
+
+
+@pytest.mark.parametrize("name", list(COMMANDS.commands))
+def test_help_of_a_command_gives_examples_that_it_can_read(run, name):
+    command = COMMANDS.commands[name]
+    shown = run(name, "--help")
+    assert shown.exit_code == 0
+    _, *examples = command.epilog.split("\n\n")
+    assert examples
+    for example in examples:
+        program, called, *arguments = shlex.split(example)
+        assert (program, called) == ("bayespip", name)
+        assert " ".join(example.split()[:3]) in shown.output
+        command.make_context(name, arguments)  # refuses an option or a value that the command does not have
+
+
+def test_options_of_the_main_job_are_in_its_help(run):
+    shown = run("reanalyse", "--help").output
+    for part in ("--out", "--only", "--no-bounds", "--no-pymc", "--pooling", "--level", "--model", "--seed"):
+        assert part in shown
+
+
+def test_version(run):
+    shown = run("--version")
+    assert (shown.exit_code, shown.output) == (0, f"bayespip {bp.__version__}\n")
 
 
 def test_reviews_are_listed_with_what_there_is_of_them(run):
@@ -92,14 +117,22 @@ def test_study_data_need_no_columns_about_claims(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("dentistry",), "Error: review must be a file that exists or one of bcg, coaching, pip; got 'dentistry'."),
+        (
+            ("dentistry",),
+            "Error: review must be a file that exists or one of bcg, coaching, pip; got 'dentistry'. A file is looked",
+        ),
+        ((".",), "Error: review must be a file that exists or one of bcg, coaching, pip; got '.', which is a folder."),
         (("pip", "--only", "P99"), "Error: analyses must be among P1, P2,"),
+        (("pip", "--model", "magic"), "Error: model must be one of attachment, "),
         (
             ("pip", "--only", "P1", "--pooling", "Peto"),
             "Error: pip P1: pooling must be one of IV, MH; got 'Peto'.",
         ),
         (("bcg", "--level", "95"), "Error: level must lie in (0, 1); got 95.0."),
-        (("pip", "--only", "N1"), "Error: nothing to pool in pip:"),
+        (
+            ("pip", "--only", "N1"),
+            "Error: nothing to pool in pip: neither study data nor a published result for N1. `bayespip audit` shows",
+        ),
     ],
 )
 def test_an_error_is_one_line_without_a_traceback_and_nothing_is_written(run, tmp_path, arguments, message):
@@ -118,7 +151,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_computed(
     file.write_text("", encoding="utf-8")
     shown = run("reanalyse", "pip", "--out", file)
     assert shown.exit_code == 1
-    assert shown.stderr.strip() == f"Error: out must be a folder; {file} is a file."
+    assert shown.stderr.strip() == f"Error: out must be a folder; {file} is a file. Name another with --out."
 
 
 def test_a_disagreement_of_the_engines_is_an_error_after_all_is_written(run, tmp_path, monkeypatch):
@@ -162,8 +195,42 @@ def test_the_report_is_one_file(run, tmp_path):
 def test_a_report_in_the_place_of_a_folder_is_refused_before_anything_is_computed(run, tmp_path):
     shown = run("report", "bcg", "--out", tmp_path)
     assert shown.exit_code == 1
-    assert shown.stderr.strip() == f"Error: out must be a file, such as report.html; {tmp_path} is a folder."
+    message = f"Error: out must be a file, such as report.html; {tmp_path} is a folder. Name another with --out."
+    assert shown.stderr.strip() == message
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "step"),
+    [
+        (("dentistry",), "A file is looked for from this folder; `bayespip reviews` describes the bundled reviews."),
+        ((__file__,), "A table of your own is read in Python, by bayespip.read_table."),
+        (("pip", "--only", "P99"), "Without --only all are pooled."),
+        (("pip", "--model", "magic"), "`bayespip models` says what each is for."),
+        (("pip", "--only", "N1"), "`bayespip audit` shows what the review does say."),
+    ],
+)
+def test_an_error_ends_with_what_to_do(run, tmp_path, arguments, step):
+    shown = run("reanalyse", *arguments, "--out", tmp_path)
+    assert shown.exit_code == 1
+    assert shown.stderr.strip().endswith(f". {step}")
+
+
+def test_what_the_system_refuses_is_said_with_the_file(run, tmp_path, monkeypatch):
+    """Rights do not bind every user who runs the tests, so the system's refusal is put in its place."""
+    refusal = PermissionError(errno.EACCES, "Permission denied", "secret.rm5")
+    monkeypatch.setattr("bayespip.readers.files.read_review", lambda _: (_ for _ in ()).throw(refusal))
+    (tmp_path / "secret.rm5").touch()
+    shown = run("audit", tmp_path / "secret.rm5")
+    assert shown.exit_code == 1
+    assert shown.stderr.strip() == "Error: secret.rm5: permission denied."
+
+
+@pytest.mark.parametrize("option", ["--k", "--replicates"])
+def test_calibration_needs_at_least_one(run, option):
+    shown = run("sbc", "normal_normal", option, "0")
+    assert shown.exit_code == 2
+    assert "should be greater than or equal to 1" in " ".join(shown.stderr.split())
 
 
 @pytest.mark.slow
@@ -187,11 +254,41 @@ def test_no_number_is_cut_however_narrow_the_terminal(monkeypatch, capsys, colum
     assert numbers.findall(shown) == numbers.findall(capsys.readouterr().out)
 
 
+STARTS = """
+import sys
+from bayespip.cli import app
+try:
+    app(prog_name="bayespip")
+finally:
+    print(sorted({"arviz", "matplotlib", "pandas", "pymc", "scipy", "xarray"} & set(sys.modules)), file=sys.stderr)
+"""
+
+
+def started(*arguments, **environment):
+    """What a fresh process prints, and which engines it had loaded at its end."""
+    command = [sys.executable, "-c", STARTS, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
+    return done.stdout.split(), done.stderr.splitlines()[-1]
+
+
 def test_the_command_line_starts_without_the_engines():
-    heavy = {"arviz", "matplotlib", "pandas", "pymc", "scipy"}
-    code = f"import sys, bayespip.cli; print(sorted({heavy} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    shown, loaded = started("--version")
+    assert (shown, loaded) == (["bayespip", bp.__version__], "[]")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("bayespip re", {"reanalyse", "report", "reviews"}),
+        ("bayespip reanalyse ", {"bcg", "coaching", "pip"}),
+        ("bayespip reanalyse pip --model norm", {"normal_arms", "normal_normal"}),
+        ("bayespip reanalyse pip --no-p", {"--no-pymc"}),
+    ],
+)
+def test_the_shell_completes_without_loading_the_engines(words, expected):
+    place = str(len(shlex.split(words)) - (not words.endswith(" ")))
+    shown, loaded = started(_BAYESPIP_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=place)
+    assert (set(shown), loaded) == (expected, "[]")
 
 
 def test_the_audit_of_the_bundled_review_prints_its_contradictions(run):

@@ -29,7 +29,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCK = (ROOT / "requirements.lock").read_text().splitlines()
 # Everything but NumPy; distributions and modules share these names but for netCDF4's capitals.
 HEAVY = {Requirement(text).name for text in PYPROJECT["project"]["dependencies"]} - {"lazy_loader", "numpy"}
-HEAVY |= {Requirement(text).name for text in PYPROJECT["project"]["optional-dependencies"]["excel"]}
+HEAVY |= {Requirement(text).name for extra in PYPROJECT["project"]["optional-dependencies"].values() for text in extra}
 HEAVY |= {"netCDF4", "pytensor"}
 
 
@@ -81,6 +81,13 @@ def test_version_is_the_same_everywhere() -> None:
 )
 def test_import_is_light(code: str) -> None:
     assert not loaded_by(code) & HEAVY
+
+
+def test_the_plan_of_the_house_names_everything_at_its_top() -> None:
+    tree = (ROOT / "docs/architecture.md").read_text(encoding="utf-8").split("```")[1]
+    inside = [path for path in (ROOT / "bayespip").iterdir() if path.is_dir() or path.suffix == ".py"]
+    names = {path.name for path in inside if not path.name.startswith((".", "__"))}
+    assert [name for name in sorted(names) if not re.search(rf"(?<!\w){re.escape(name)}", tree)] == []
 
 
 def modules() -> dict[str, Path]:
@@ -206,6 +213,7 @@ def test_wheel_works_away_from_the_checkout(tmp_path: Path) -> None:
     files, analyses = json.loads(printed)
     assert {name for name, file in files.items() if site not in Path(file).parents} == set()
     assert analyses == len(bp.load_review("pip").analyses) > 0
-    data = {path.name for path in (ROOT / "bayespip/data").iterdir() if path.suffix in {".csv", ".json", ".toml"}}
-    assert data <= {path.name for path in (site / "bayespip/data").iterdir()}
-    assert {"py.typed", "__init__.pyi"} <= {path.name for path in (site / "bayespip").iterdir()}
+    package = ROOT / "bayespip"
+    data = [path for path in package.rglob("*.*") if path.suffix != ".py" and "__pycache__" not in path.parts]
+    assert {"py.typed", "__init__.pyi", "pip.toml", "report.css"} <= {path.name for path in data}
+    assert [path for path in data if path.is_file() and not (site / path.relative_to(ROOT)).is_file()] == []

@@ -1,5 +1,7 @@
 """Figures of the heterogeneity, read from their Axes: evidence on tau, shrinkage, joint posterior."""
 
+from io import BytesIO
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -33,6 +35,21 @@ FIGURES = {
     "plot_shrinkage": lambda k: fit(k, long=k < 40),
     "plot_joint": lambda k: fit(k, STUDENT),
 }
+
+
+def test_a_figure_cut_to_its_text_as_notebooks_cut_it_loses_nothing(monkeypatch):
+    ax = bp.plot_tau(FIGURES["plot_tau"](3))
+    strip, gaps = ax.child_axes[0], []
+    draw = strip.draw
+    monkeypatch.setattr(strip, "draw", lambda renderer: (draw(renderer), gaps.append(ax.bbox.y0 - strip.bbox.y1)))
+    for cut in (None, "tight"):
+        ax.figure.savefig(BytesIO(), dpi=144, bbox_inches=cut)
+    assert_allclose(gaps, gaps[0], rtol=1e-6)
+    dpi, kept = ax.figure.dpi, ax.figure.get_tightbbox()
+    for artist in (ax.get_legend(), strip.xaxis.label, ax.yaxis.label):
+        inside = artist.get_window_extent().extents / dpi
+        assert (inside >= [kept.x0 - 1e-6, kept.y0 - 1e-6] * 2).all()
+        assert (inside <= [kept.x1 + 1e-6, kept.y1 + 1e-6] * 2).all()
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
-"""README's table is what the package computes, and its example runs."""
+"""README's table is what the package computes, its links lead somewhere; test_docs runs its examples."""
 
 import re
+import tomllib
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
-import rm5_files
 
 import bayespip as bp
 from bayespip.wording import estimate, spread
@@ -54,19 +55,18 @@ def test_the_table_is_what_the_package_computes():
     assert printed == list(lines(result.table))
 
 
-def test_the_tipping_point_it_quotes_is_the_computed_one():
-    effects = bp.consistent_studies(bp.load_review("pip")["P2"].reported).illustration()
-    found = bp.tipping_point(effects, "half-normal", "interval")
-    assert f'print(bp.tipping_point(effects, "half-normal", "interval"))  # "{found}"' in README.read_text("utf-8")
+def test_every_file_it_names_is_there():
+    places = re.findall(r"\]\((?!https?:)([^)#]+)\)", README.read_text(encoding="utf-8"))
+    assert "docs/comparison.png" in places
+    assert [place for place in places if not (README.parent / place).exists()] == []
 
 
-def test_the_example_runs(tmp_path, monkeypatch):
-    data = [rm5_files.row("DICH", study, EVENTS_1=n) for study, n in (("STD-A", "3"), ("STD-B", "4"))]
-    outcomes = (rm5_files.outcome("DICH", *data, no=no) for no in (1, 2))
-    (tmp_path / "CD010534.rm5").write_text(rm5_files.review(*outcomes), encoding="utf-8")
-    (tmp_path / "mine.csv").write_text("study,ai,n1i,ci,n2i\nA,3,20,5,21\nB,4,22,9,25\n", encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
-    assert blocks
-    for block in blocks:
-        exec(compile(block, str(README), "exec"), {})  # noqa: S102  (our own README)
+def test_its_badges_are_true():
+    project = tomllib.loads((README.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pythons = [c.rpartition(" ")[2] for c in project["classifiers"] if re.search(r"Python :: 3\.\d+$", c)]
+    shown = re.findall(r"https://img\.shields\.io/badge/([^)]*)-blue", README.read_text(encoding="utf-8"))
+    assert [unquote(badge) for badge in shown] == [f"python-{' | '.join(pythons)}", f"licence-{project['license']}"]
+
+
+def test_its_picture_is_small_enough_for_a_page():
+    assert 20_000 < (README.parent / "docs/comparison.png").stat().st_size < 300_000

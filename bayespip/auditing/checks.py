@@ -47,6 +47,14 @@ def audit(review: Review, stated: pd.DataFrame | None = None) -> pd.DataFrame:
     ValueError
         If review is no Review, or stated lacks a column, has an unknown kind, a number that is none, or names an
         analysis that is not in the review.
+
+    Examples
+    --------
+    >>> print(bp.audit(bp.load_review("pip"))["how_sure"].value_counts().to_string())
+    how_sure
+    unusual         6
+    inconsistent    6
+    impossible      3
     """
     import pandas as pd
 

@@ -7,6 +7,7 @@ from .funnel import plot_funnel
 from .joint import plot_joint
 from .matrix import plot_matrix
 from .models import plot_models
+from .operating import plot_operating
 from .predictive import plot_predictive
 from .sensitivity import plot_sensitivity
 from .shrinkage import plot_shrinkage
@@ -24,6 +25,7 @@ __all__ = [
     "plot_joint",
     "plot_matrix",
     "plot_models",
+    "plot_operating",
     "plot_predictive",
     "plot_rob",
     "plot_sensitivity",

@@ -112,6 +112,7 @@ def settle(
     """
     room = _below_legend(ax, legend, cell) if legend else cell
     room = _above_note(ax, note, room) if note else room
+    beside = [*([ax.get_legend()] if legend else []), *(ax.texts[-1:] if note else [])]
     texts = _side_texts(ax) if any(sides) else None
     below = [(child.xaxis.label, 0) for child in ax.child_axes]
     labels = [(t, t.get_text(), which) for t, which in ((ax.xaxis.label, 0), (ax.yaxis.label, 1), *below)]
@@ -126,7 +127,7 @@ def settle(
                 text.set_text("\n".join(its))
             ax.xaxis.labelpad = 2 + max(map(len, lines)) * FONT * LINE_HEIGHT
         before = ax.get_position()
-        after = _within(ax, room)
+        after = _within(ax, room, beside)
         _require_room(ax, cell, after)
         ax.set_position(after)
         if np.allclose(before.extents, after.extents, rtol=0, atol=1e-4):
@@ -143,7 +144,8 @@ def strip_beneath(ax: Axes, height: float, *, shared: bool = True) -> Axes:
     def place(_: Axes, __: object) -> Bbox:
         figure = ax.get_figure()
         assert figure is not None  # noqa: S101
-        point = _root(ax).dpi / 72 / figure.bbox.height
+        # not figure.bbox, which is the cut while a figure is saved with bbox_inches="tight", as notebooks do
+        point = _root(ax).dpi / 72 / figure.transSubfigure.transform_bbox(Bbox.unit()).height
         at = ax.get_position()
         return Bbox.from_extents(at.x0, at.y0 - (height + _GAP) * point, at.x1, at.y0 - _GAP * point)
 
@@ -178,7 +180,6 @@ def _below_legend(ax: Axes, handles: Sequence[Artist], cell: Bbox) -> Bbox:
         bbox_to_anchor=(cell.x0, cell.y1), bbox_transform=figure.transSubfigure, borderpad=0, borderaxespad=0,
         handlelength=3, labelspacing=0.3, columnspacing=1.5,
     )  # fmt: skip
-    legend.set_in_layout(False)
     for text in legend.get_texts():
         text.set_parse_math(False)
     taken = figure.transSubfigure.inverted().transform_bbox(legend.get_window_extent()).height
@@ -194,17 +195,19 @@ def _above_note(ax: Axes, note: str, cell: Bbox) -> Bbox:
     lines = wrapped(note, cell.width * figure.bbox.width / point, SMALL)
     ax.text(
         cell.x0, cell.y0, "\n".join(lines), fontsize=SMALL, va="bottom", parse_math=False,
-        transform=figure.transSubfigure, in_layout=False,
+        transform=figure.transSubfigure,
     )  # fmt: skip
     taken = (len(lines) * SMALL * LINE_HEIGHT + SMALL / 2) * point / figure.bbox.height
     return Bbox.from_extents(cell.x0, cell.y0 + taken, cell.x1, cell.y1)
 
 
-def _within(ax: Axes, cell: Bbox) -> Bbox:
-    """The position of the Axes at which its text, as it now stands around it, ends at the cell's edges."""
+def _within(ax: Axes, cell: Bbox, beside: Sequence[Artist | None]) -> Bbox:
+    """The position of the Axes at which its text, but for what stands beside the cell, ends at the cell's edges."""
     figure = ax.get_figure()
     assert figure is not None  # noqa: S101
-    tight = ax.get_tightbbox()
+    tight = ax.get_tightbbox(
+        bbox_extra_artists=[artist for artist in ax.get_default_bbox_extra_artists() if artist not in beside]
+    )
     assert tight is not None  # noqa: S101  (only invisible Axes have none)
     around, at = figure.transSubfigure.inverted().transform_bbox(tight), ax.get_position()
     beyond = np.array([[1], [-1]]) * np.maximum([at.p0 - around.p0, around.p1 - at.p1], 0)

@@ -103,6 +103,12 @@ def plot_rob(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ------
     ValueError
         If the table has no judgements, or ax is too small for the text.
+
+    Examples
+    --------
+    >>> axes = bp.plot_rob(bp.load_review("pip").risk_of_bias)
+    >>> len(axes.get_yticks())
+    8
     """
     names = domains(data)
     judged = [[judgement(text) for text in data[name]] for name in names]

@@ -35,6 +35,15 @@ def plot_checks(fit: PymcFit) -> PlotCollection:
     PlotCollection
         ``.viz["figure"].item()`` is the Matplotlib figure; ``.viz["plot"]`` holds its Axes by variable and column
         ("trace", "rank").
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> fit = bp.pymc_fit("normal_normal", invented, weak, seed=1)
+    >>> axes = bp.plot_checks(fit).viz["plot"]
+    >>> [str(name) for name in axes.data_vars]
+    ['mu', 'tau']
     """
     import arviz_plots as azp
 

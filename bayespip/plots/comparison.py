@@ -104,6 +104,13 @@ def plot_comparison(table: pd.DataFrame, *, analyses: Sequence[str] | None = Non
     ------
     ValueError
         If an analysis is unknown, there is nothing to draw, or ax is too small for the text.
+
+    Examples
+    --------
+    >>> result = bp.reanalyse(bp.load_review("bcg"), with_pymc=False)
+    >>> axes = bp.plot_comparison(result.table)
+    >>> axes.get_xscale()
+    'log'
     """
     found = rows_of.results(table, analyses)
     drawn = rows_of.panels(found)

@@ -10,8 +10,7 @@ import numpy as np
 from bayespip.comparison import NOT_POOLED
 from bayespip.measures import MEASURES, Measure
 from bayespip.priors.sets import POOLED_TOPIC, TOPICS
-from bayespip.quantities import Frequentist
-from bayespip.reanalysis import EXACT
+from bayespip.quantities import EXACT, Frequentist
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -91,6 +91,14 @@ def plot_forest(
     ------
     ValueError
         If the data hold no result, several analyses or different studies, or ax is too small for the text.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> axes = bp.plot_forest([bp.frequentist_fit(invented), bp.exact_fit(invented, weak)])
+    >>> axes.get_xscale()
+    'log'
     """
     its = forest(data, analysis, effects, risk_of_bias)
     beside = columns(its, room_width(ax, PAGE))

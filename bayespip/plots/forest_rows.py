@@ -18,7 +18,7 @@ from bayespip.plots import comparison_rows as kinds
 from bayespip.plots.axes import sides_of
 from bayespip.plots.bias import domains, judgement
 from bayespip.plots.rows import measure_of, reach
-from bayespip.reanalysis import EXACT
+from bayespip.quantities import EXACT
 
 if TYPE_CHECKING:
     from bayespip.fits import Fit

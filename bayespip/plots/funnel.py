@@ -56,6 +56,13 @@ def plot_funnel(data: Fit, *, ax: Axes | None = None) -> Axes:
     ------
     ValueError
         If the fit is of counts or of other data without standard errors, or ax is too small for the text.
+
+    Examples
+    --------
+    >>> effects = bp.effect_sizes(bp.load_review("bcg")["1.1"].studies, "RR")
+    >>> axes = bp.plot_funnel(bp.frequentist_fit(effects))
+    >>> axes.get_xscale()
+    'log'
     """
     effects = data.effects
     if not isinstance(effects, EffectSizes):

@@ -70,13 +70,22 @@ def plot_joint(data: ExactFit | PymcFit | Sequence[ExactFit | PymcFit], *, ax: A
     Returns
     -------
     Axes
-        tau on the model scale against mu on the display scale. Contours hold 50, 80 and 95% of the posterior (highest
-        density on the model scale, where they are closed at tau = 0 by the axis); a cross marks the medians.
+        Vertically tau on the model scale, horizontally mu on the display scale. Contours hold 50, 80 and 95% of the
+        posterior (highest density on the model scale, where they are closed at tau = 0 by the axis); a cross marks the
+        medians.
 
     Raises
     ------
     ValueError
         If there is not one fit, or one of each engine; or ax is too small for the text.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> axes = bp.plot_joint(bp.exact_fit(invented, weak))
+    >>> axes.get_xscale()
+    'log'
     """
     fits = list(data) if isinstance(data, Sequence) else [data]
     exact = [fit for fit in fits if isinstance(fit, ExactFit)]

@@ -101,6 +101,13 @@ def plot_matrix(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ------
     ValueError
         If there is nothing to draw, or ax is too small for the text.
+
+    Examples
+    --------
+    >>> result = bp.reanalyse(bp.load_review("bcg"), with_pymc=False)
+    >>> axes = bp.plot_matrix(result.table)
+    >>> len(axes.get_yticks())
+    1
     """
     found = _map(data)
     columns = len(found.columns)

@@ -63,6 +63,14 @@ def plot_models(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ValueError
         If the fits are not of one analysis, measure and number of studies, two have the same method and prior, one of
         mu, tau and theta_new is missing throughout, or ax is too small for the text.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> axes = bp.plot_models(bp.compare(bp.frequentist_fit(invented), bp.exact_fit(invented, weak)))
+    >>> axes.get_xscale()
+    'log'
     """
     found = _checked(data)
     measure = measure_of(found)

@@ -69,6 +69,14 @@ def plot_predictive(
     ------
     ValueError
         As ``decisions.beyond``, or if ax is too small for the text.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> axes = bp.plot_predictive(bp.exact_fit(invented, weak), 0.8, favours="lower")
+    >>> axes.get_xscale()
+    'log'
     """
     new, average = (_exact(fit, name) for name in ("theta_new", "mu"))
     measure = new.measure

@@ -77,6 +77,13 @@ def plot_sensitivity(data: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ValueError
         If there is nothing to draw, the rows are of several analyses or numbers of studies, or ax is too small for
         the text.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> axes = bp.plot_sensitivity(bp.prior_grid(invented))
+    >>> axes.get_yscale()
+    'log'
     """
     found = _checked(data)
     measure, curve = measure_of(found), _curve(found)

@@ -79,6 +79,14 @@ def plot_shrinkage(data: ExactFit, *, ax: Axes | None = None) -> Axes:
         Each study's posterior mean given tau, and that of mu with its interval given tau (normal), on the display
         scale; marks at the right edge show the studies' own estimates. The child beneath has the posterior
         density of tau with its median and interval. Up to 12 studies are named; more are grey.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> axes = bp.plot_shrinkage(bp.exact_fit(invented, weak))
+    >>> axes.get_yscale()
+    'log'
     """
     effects, measure = data.effects, data.effects.measure
     last = _BEYOND * max(data.tau.upper, float(np.sqrt(effects.vi.mean())) / 2)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from matplotlib import style
+from matplotlib import interactive, is_interactive, style
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +62,14 @@ def drawing() -> Iterator[None]:
     Around ``savefig`` it makes text stay text in SVG, embeds TrueType in PDF and writes the same SVG every time (give
     ``metadata={"Date": None}``). Names in scripts that the font lacks show as boxes in a PNG, without a warning.
     """
-    with _SETTINGS, style.context(["default", "bayespip.plots.bayespip"]), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        yield
+    switched_on = is_interactive()
+    try:
+        with _SETTINGS, style.context(["default", "bayespip.plots.bayespip"]), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+            try:
+                yield
+            finally:
+                # by a notebook's backend, which is loaded with the first figure: this must outlast the settings
+                switched_on = is_interactive()
+    finally:
+        interactive(switched_on)

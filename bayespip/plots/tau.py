@@ -41,6 +41,14 @@ def plot_tau(data: TauEvidence, *, ax: Axes | None = None) -> Axes:
         Densities against tau on the model scale: thick posteriors, thin priors in the same colour and dash. The
         marginal (restricted) likelihood of tau is a grey area as high as the highest posterior. A child beneath has
         one row an estimator, and the Q-profile interval, with an arrowhead where it goes on.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> axes = bp.plot_tau(bp.tau_evidence(invented, [weak]))
+    >>> axes.get_xscale()
+    'linear'
     """
     priors = [str(p) for p in data.curves["prior"].to_numpy()]
     rows = data.table[data.table["kind"] != "posterior"]

@@ -46,6 +46,13 @@ def plot_tipping(data: TippingCurve, *, ax: Axes | None = None) -> Axes:
     ------
     ValueError
         If ax is too small for the text.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> axes = bp.plot_tipping(bp.tipping_curve(invented, "half-normal", "interval"))
+    >>> axes.get_yscale()
+    'log'
     """
     table, point, measure = data.table, data.point, data.measure
     scale = table["scale"].to_numpy()

@@ -21,6 +21,15 @@ class ReadError(ValueError):
         What should stand there.
     found
         What stands there.
+
+    Examples
+    --------
+    >>> try:
+    ...     bp.read_table("absent.csv", "RR")
+    ... except bp.ReadError as error:
+    ...     print(error.file, "|", error.expected)
+    ...
+    absent.csv | a file
     """
 
     def __init__(self, file: str, place: str, *, expected: str, found: object) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from bayespip.review import Review
 
-__all__ = ["read_review"]
+__all__ = ["read_review", "review_of"]
 
 # A ZIP archive, and an empty one.
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
@@ -39,8 +39,21 @@ def read_review(path: str | PathLike[str]) -> Review:
     ReadError
         If the file is absent, of none of these kinds, or damaged; the message says where, what was expected and
         what was found.
+
+    Examples
+    --------
+    >>> try:
+    ...     bp.read_review("CD010534.rm5")  # the review's own file; here it is absent
+    ... except bp.ReadError as error:
+    ...     print(error)
+    ...
+    CD010534.rm5: expected a file; found no such file.
     """
-    data, file = read_bytes(path), Path(path).name
+    return review_of(read_bytes(path), Path(path).name)
+
+
+def review_of(data: bytes, file: str) -> Review:
+    """A review from the content of its file, as ``read_review``; the name is for messages and provenance."""
     return replace(_read(data, file), sources=((file, sha256(data).hexdigest()),))
 
 

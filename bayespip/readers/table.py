@@ -73,17 +73,26 @@ def read_table(
     pd.DataFrame
         `study`, the columns that ``effect_sizes`` reads, then all others as they are, such as moderators.
 
-    Warns
-    -----
-    UserWarning
-        If there is no column of labels: the studies are called "Study 1", "Study 2", ...
-
     Raises
     ------
     ReadError
         If source cannot be read, an argument is not one of its choices, columns are missing, or there twice, a
         label is missing or repeated, a number is missing or none, or limits are not symmetric about the estimate
         on the model scale within their printed digits.
+
+    Warns
+    -----
+    UserWarning
+        If there is no column of labels: the studies are called "Study 1", "Study 2", ...
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"study": ["A", "B"], "ai": [4, 0], "n1i": [23, 20], "ci": [11, 3], "n2i": [25, 22]})
+    >>> print(bp.read_table(frame, "RR").to_string(index=False))
+    study  event_e  n_e  event_c  n_c
+        A      4.0 23.0     11.0 25.0
+        B      0.0 20.0      3.0 22.0
     """
     import pandas as pd
 

@@ -113,6 +113,14 @@ def tau_evidence(
     ------
     ValueError
         If two priors have one label, one was derived for another measure, or a tau is negative or not finite.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> table = bp.tau_evidence(invented).table
+    >>> print(table.query("kind == 'interval'")[["name", "lower", "upper"]].round(2).to_string(index=False))
+             name  lower  upper
+    Q-profile 95%    0.0  12.86
     """
     chosen = _default(effects) if priors is None else list(priors)
     labels = [p.label for p in chosen]

@@ -148,6 +148,13 @@ def prior_grid(
     ------
     ValueError
         If a posterior is improper, two priors have one label, or no member keeps all assumptions.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> grid = bp.prior_grid(invented).query("parameter == 'mu'")
+    >>> len(grid), grid["upper"].min().round(2).item(), grid["upper"].max().round(2).item()
+    (51, 0.94, 27.84)
     """
     import pandas as pd
 

@@ -50,6 +50,12 @@ def conclusion_matrix(table: pd.DataFrame) -> pd.DataFrame:
         One row an outcome and number of studies (index: analysis, outcome, timepoint, measure, k); columns
         "published", the frequentist methods and the priors; empty where a method was not used for an outcome (priors
         differ between measures). ``attrs["rule"]`` states how a cell is made.
+
+    Examples
+    --------
+    >>> result = bp.reanalyse(bp.load_review("bcg"), with_pymc=False)
+    >>> bp.conclusion_matrix(result.table).iloc[0].value_counts().to_dict()
+    {'favours BCG vaccine': 15}
     """
     rows = conclusion_rows(table)
     names = list(dict.fromkeys(rows["by"]))

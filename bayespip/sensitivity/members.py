@@ -68,6 +68,12 @@ def tipping_range(
     TippingRange
         At the equal-variance member, and the smallest and largest over all members: found by the search that finds
         the bounds, with the tipping scale itself as the quantity.
+
+    Examples
+    --------
+    >>> family = bp.consistent_studies(bp.load_review("pip")["P9"].reported)
+    >>> print(bp.tipping_range(family, "half-normal", "interval"))
+    lost once tau's half-normal scale exceeds 0.893 at the equal-variance member (0.454 to 1.02 over the members)
     """
     above = is_above(side, float(data.measure.model(data.reported.estimate.value)))
     question = question_of(data.k, data.measure, family, claim, mu=mu, tau=tau, above=above, level=level)

@@ -93,6 +93,13 @@ def tipping_curve(
     ------
     ValueError
         As in ``tipping_point``.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> curve = bp.tipping_curve(invented, "half-normal", "interval")
+    >>> print(curve.tipping)
+    lost once tau's half-normal scale exceeds 0.208
     """
     found: TippingPoint | TippingRange
     if isinstance(data, Family):

@@ -56,6 +56,15 @@ def power_scaling(fit: PymcFit, *, threshold: float = THRESHOLD) -> pd.DataFrame
         One row a scaled prior ("prior of mu", "prior of tau", "both priors") and parameter: the two sensitivities
         and the diagnosis: "prior-data conflict" (both sensitive), "prior dominates (weak likelihood)" (the prior
         only), or "none". An improper flat prior has no power: nan, and "none".
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> weak = bp.Priors(bp.priors.normal(0, 2.82), bp.priors.half_normal(0.5))
+    >>> fit = bp.pymc_fit("normal_normal", invented, weak, seed=1)
+    >>> table = bp.power_scaling(fit)
+    >>> table.loc[table["parameter"] == "tau", ["scaled", "diagnosis"]].values.tolist()
+    [['prior of mu', 'none'], ['prior of tau', 'prior-data conflict'], ['both priors', 'prior-data conflict']]
     """
     import pandas as pd
 

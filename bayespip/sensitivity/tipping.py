@@ -145,6 +145,12 @@ def tipping_point(
     ValueError
         If an argument is none of the choices, a prior was derived for another measure, or the posterior under such
         priors is improper.
+
+    Examples
+    --------
+    >>> invented = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    >>> print(bp.tipping_point(invented, "half-normal", "interval"))
+    lost once tau's half-normal scale exceeds 0.208
     """
     above = is_above(side, float((effects.yi / effects.vi).sum()))
     question = question_of(effects.k, effects.measure, family, claim, mu=mu, tau=tau, above=above, level=level)
