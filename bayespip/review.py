@@ -202,10 +202,10 @@ class Analysis:
     ----------
     id
         Such as "1.2" or "P1"; unique in its review.
-    comparison, outcome, timepoint
-        As the review words them.
+    comparison, outcome, timepoint, note
+        As the review words them, and what a reader must know besides.
     measure
-        Effect measure, or None where it is not known.
+        Effect measure, or the name of one of ``MEASURES``; None where it is not known.
     studies
         One row a study, columns as `effect_sizes` takes them (of a file: also subgroup, "" for none, in_total,
         footnote; a study that enters with several arms has several rows); or None.
@@ -219,8 +219,6 @@ class Analysis:
         In the file's order; empty where there are none.
     stored
         The results that a file stores: columns subgroup ("" for the total), quantity, text; or None.
-    note
-        What a reader must know of this analysis.
 
     Examples
     --------
@@ -243,6 +241,7 @@ class Analysis:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "subgroups", tuple(self.subgroups))
+        object.__setattr__(self, "measure", None if self.measure is None else as_measure(self.measure))
         if self.favours not in (None, *DIRECTIONS):
             raise ValueError(f"favours must be one of {', '.join(DIRECTIONS)} or None; got {self.favours!r}.")
 

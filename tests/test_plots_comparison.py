@@ -12,9 +12,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from reanalyses import IDS, published, study_data
 
-from bayespip import plot_comparison
+from bayespip import MEASURES, plot_comparison
 from bayespip.plots.axes import ticks
 from bayespip.plots.comparison import BOUNDS, _figure, save_comparison
+from bayespip.plots.comparison_rows import numbers_of
 
 RATIOS = ["P1", "P2", "P7"]
 
@@ -292,3 +293,9 @@ def test_saving_works_in_threads_and_leaves_no_state(table, tmp_path):
     svg = [(folder / "comparison.svg").read_bytes() for folder in folders]
     assert svg[0] == svg[1]
     assert b"<dc:date>" not in svg[0]
+
+
+def test_only_no_effect_reads_as_no_effect():
+    assert numbers_of(1.001, 0.5, 0.9999, MEASURES["RR"]) == "1.001 (0.50, 0.9999)"
+    assert numbers_of(1.0, 0.09, 1.0, MEASURES["RR"]) == "1.00 (0.09, 1.00)"
+    assert numbers_of(-0.001, -0.0012, 0.0, MEASURES["SMD"]) == "−0.001 (−0.001, 0.00)"

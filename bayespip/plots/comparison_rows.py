@@ -11,6 +11,7 @@ from bayespip.comparison import NOT_POOLED
 from bayespip.measures import MEASURES, Measure
 from bayespip.priors.sets import POOLED_TOPIC, TOPICS
 from bayespip.quantities import EXACT, Frequentist
+from bayespip.wording import number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -259,18 +260,20 @@ def numbers_of(point: float, lower: float, upper: float, measure: Measure) -> st
 
 
 def _ratio(x: float) -> str:
-    """Two decimals, below 0.1 two digits; published ratios have no digits to add."""
+    """Two decimals, below 0.1 two digits; published ratios have no digits to add, and only 1 reads as 1."""
     if x > 1000:
         return ">1000"
     if x < 0.001:
         return "<0.001"
     two = f"{x:.2f}"
+    if float(two) == 1 != x:
+        return number(x, null=1)
     return two if x >= 0.1 or float(two) == x else f"{x:.2g}"
 
 
 def _difference(x: float) -> str:
-    two = f"{x:.2f}"
-    return two.replace("-0.00", "0.00").replace("-", "−")
+    two = f"{x + 0.0:.2f}"
+    return (number(x) if float(two) == 0 != x else two).replace("-", "−")
 
 
 def _limits(found: pd.DataFrame, measure: Measure) -> tuple[float, float]:
