@@ -190,6 +190,7 @@ DESIGNS: tuple[Design, ...] = (
     Design("normal_normal", effects, options={"parameterisation": "non-centred"}),
     Design("binomial_normal", lambda k: counts(k, "OR"), options={"baseline": "fixed"}),
     Design("binomial_normal", lambda k: counts(k, "OR"), options={"baseline": "random"}),
+    Design("beta_binomial", lambda k: counts(k, "OR")),
     Design("binomial_rr", lambda k: counts(k, "RR"), options={"baseline": "fixed"}),
     Design("binomial_rr", lambda k: counts(k, "RR"), options={"baseline": "random"}),
     Design("binomial_rd", lambda k: counts(k, "RD"), _DIFFERENCE_PRIORS, {"baseline": "fixed"}),
