@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from operator import index
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ from bayespip.fits import Estimate
 from bayespip.models import load
 from bayespip.outcomes import Outcomes
 from bayespip.priors.scales import require_measure
+from bayespip.provenance import package_version
 from bayespip.sampling import Settings, sample, structure
 
 if TYPE_CHECKING:
@@ -313,7 +312,7 @@ def _checked_seed(seed: int) -> int:
 def _provenance(name: str, effects: Any, priors: Priors, options: Mapping[str, Any]) -> dict[str, Any]:
     """Attributes of plain text and numbers, which every file format takes."""
     return {
-        **{f"{package}_version": _version(package) for package in PACKAGES},
+        **{f"{package}_version": package_version(package) for package in PACKAGES},
         "inference_library": "nutpie",
         "model": name,
         **{f"option_{option}": str(value) for option, value in options.items()},
@@ -325,11 +324,3 @@ def _provenance(name: str, effects: Any, priors: Priors, options: Mapping[str, A
         "tau_source": priors.tau.source,
         "posterior_predictive": load(name).ABOUT.predictive,
     }
-
-
-@cache
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # run from a source tree
-        return "not installed"

@@ -7,6 +7,7 @@ import platform
 import re
 import shutil
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ PACKAGES = ("bayespip", "numpy", "scipy", "pymc", "pytensor", "nutpie", "arviz",
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages, by name."""
     found = {"python": platform.python_version()}
-    return found | {package: _version(package) for package in PACKAGES}
+    return found | {package: package_version(package) for package in PACKAGES}
 
 
 def commit() -> str:
@@ -57,7 +58,7 @@ def show_versions(file: TextIO | None = None) -> None:
     bayespip           : ...
     """
     system = {
-        "bayespip": f"{_version('bayespip')} {commit()}".rstrip(),
+        "bayespip": f"{package_version('bayespip')} {commit()}".rstrip(),
         "python": f"{platform.python_version()} ({platform.python_implementation()})",
         "platform": platform.platform(),
         "processors": str(os.cpu_count()),
@@ -65,9 +66,9 @@ def show_versions(file: TextIO | None = None) -> None:
     required, optional = {}, {}
     for name, extra in _dependencies():
         if extra:
-            optional[f"{name} ({extra})"] = _version(name)
+            optional[f"{name} ({extra})"] = package_version(name)
         else:
-            required[name] = _version(name)
+            required[name] = package_version(name)
     # Pandoc, and one of the others, turn the report into Word and PDF.
     programs = {name: shutil.which(name) or "not found" for name in ("pandoc", "weasyprint", "xelatex")}
     groups = {"System": system, "Dependencies": required, "Optional": optional | programs}
@@ -88,7 +89,9 @@ def _dependencies() -> Iterator[tuple[str, str]]:
         yield name, requirement.partition("extra ==")[2].strip(" \"'")
 
 
-def _version(package: str) -> str:
+@cache
+def package_version(package: str) -> str:
+    """Version of an installed package; "not installed" where there is none (bayespip in a source tree)."""
     try:
         return version(package)
     except PackageNotFoundError:

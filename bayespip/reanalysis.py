@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -216,18 +217,16 @@ def reanalyse(
     if with_bounds and any(case.family for case in todo):
         found = _each("bounds", lambda i: _with_bounds(todo[i], sets[i], values[i], level, seed), len(todo), report)
         values = list(found)
-    tips = _each(
-        "tipping points", lambda i: tipping_points(todo[i], level=level, with_bounds=with_bounds), len(todo), report
-    )
+    tipped = partial(tipping_points, level=level, with_bounds=with_bounds)
+    tips = _each("tipping points", lambda i: tipped(todo[i]), len(todo), report)
     runs = run_models(models, todo, sets, level=level, seed=seed, report=report)
     trees |= runs.trees(todo)
     sampled = _checked(todo, sets, checks)
     every = [[*own, *checked, *others] for own, checked, others in zip(values, sampled, runs.values, strict=True)]
     table = as_frame(_rows(chosen, reasons, todo, every, level))
     settings = {"level": level, "seed": seed, "pooling": pooling, "bounds": with_bounds, "pymc": with_pymc}
-    ids = None if analyses is None else tuple(a.id for a in chosen)
     settings |= {"models": tuple(models)} if models else {}
-    settings |= {"analyses": ids, "versions": versions(), "commit": commit()}
+    settings |= {"analyses": analyses and tuple(a.id for a in chosen), "versions": versions(), "commit": commit()}
     return Reanalysis(
         review,
         chosen,

@@ -285,3 +285,15 @@ def test_the_command(tmp_path):
     alone = run.invoke(app, ["sweep", str(bad), "--out", str(tmp_path / "other")])
     assert alone.exit_code == 1
     assert "no file could be pooled" in alone.stderr
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nowhere://x"])
+def test_a_scheduler_that_does_not_answer_is_named_with_what_to_do(address, tmp_path):
+    pytest.importorskip("distributed")  # whose defaults must be there before one of them is changed
+    import dask
+
+    pattern = (
+        f"scheduler must be the address of a Dask scheduler that answers.*'{address}'.*`dask scheduler` starts one"
+    )
+    with dask.config.set({"distributed.comm.timeouts.connect": "1s"}), pytest.raises(OSError, match=pattern):
+        bp.sweep(["bcg"], tmp_path / "there", priors=WEAK, scheduler=address)

@@ -50,7 +50,14 @@ def client_of(workers: int, scheduler: str | None) -> Iterator[Any]:
     except ImportError:
         raise ValueError("workers and scheduler need Dask: pip install 'bayespip[dask]'.") from None
     if scheduler is not None:
-        with Client(scheduler, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+        try:
+            connected = Client(scheduler, set_as_default=False)  # type: ignore[no-untyped-call]
+        except (OSError, ValueError) as error:
+            raise OSError(
+                f"scheduler must be the address of a Dask scheduler that answers, such as tcp://host:8786; "
+                f"{scheduler!r}: {error}. `dask scheduler` starts one; without it the sweep runs here."
+            ) from None
+        with connected as client:
             yield client
         return
     with (
