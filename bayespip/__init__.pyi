@@ -1,29 +1,31 @@
 from . import calibration, decisions, priors
 from .absolute import absolute_effect, absolute_table
-from .arms import adjust_clusters, combine_arms, split_control
 from .auditing import audit
 from .averaging import Averaged, average
-from .batches import exact_batch
-from .bias import BiasedEffects, DiscountedEffects
 from .catalogue import list_reviews, load_review
-from .categories import Categories
-from .consistent import consistent_studies
 from .cross_validation import compare_models, leave_one_out
-from .diagnostics import diagnose
 from .effects import EffectSizes, effect_sizes
-from .exact import ExactFit, exact_fit
+from .exact.batches import exact_batch
+from .exact.fit import ExactFit, exact_fit
 from .fits import Estimate, compare
-from .frequentist import FrequentistFit, frequentist_fit
-from .judgements import judged_high
-from .mcmc import ConvergenceError, PymcFit, pymc_fit
+from .frequentist.fit import FrequentistFit, frequentist_fit
+from .mcmc.diagnostics import diagnose
+from .mcmc.fit import ConvergenceError, PymcFit, pymc_fit
 from .measures import MEASURES, Measure
-from .moderators import ModeratedEffects, how_much_is_prior
+from .model_data.bias import BiasedEffects, DiscountedEffects
+from .model_data.categories import Categories
+from .model_data.judgements import judged_high
+from .model_data.moderators import ModeratedEffects, how_much_is_prior
+from .model_data.networks import Network
+from .model_data.new_trials import TrialSize, TrialToCome
+from .model_data.outcomes import Outcomes
+from .model_data.two_arms import Counts, Means
 from .network_tables import inconsistency_table, league_table, rank_table
-from .networks import Network
-from .new_evidence import Prediction, predict_trial, update
-from .new_trials import TrialSize, TrialToCome
-from .outcomes import Outcomes
-from .outside_evidence import Evidence, external_evidence
+from .new_evidence.outside import Evidence, external_evidence
+from .new_evidence.planning import SuccessRule, assurance
+from .new_evidence.prediction import Prediction, predict_trial, updated_fit
+from .new_evidence.robust_fit import RobustFit, robust_fit
+from .new_evidence.robust_priors import RobustPriors, map_components, robust_prior, unit_information
 from .plots import (
     plot_checks,
     plot_comparison,
@@ -42,11 +44,10 @@ from .plots import (
 from .predictive_checks import predictive_checks, prior_predictive
 from .priors import Priors
 from .provenance import show_versions
+from .published_only.consistent import consistent_studies
 from .readers import ReadError, read_review, read_table
-from .reanalysis import Reanalysis, reanalyse
+from .reanalysis.job import Reanalysis, reanalyse
 from .review import Analysis, Reported, Review
-from .robust import RobustFit, robust_fit
-from .robust_priors import RobustPriors, map_components, robust_prior, unit_information
 from .sensitivity import (
     bias_sensitivity,
     conclusion_matrix,
@@ -59,9 +60,8 @@ from .sensitivity import (
     tipping_range,
 )
 from .settings import Settings
+from .study_data.arms import adjust_clusters, combine_arms, split_control
 from .sweeping import sweep
-from .trial_planning import Rule, assurance
-from .two_arms import Counts, Means
 
 __all__ = [
     "Analysis",
@@ -91,8 +91,8 @@ __all__ = [
     "Review",
     "RobustFit",
     "RobustPriors",
-    "Rule",
     "Settings",
+    "SuccessRule",
     "TrialSize",
     "TrialToCome",
     "absolute_effect",
@@ -158,7 +158,7 @@ __all__ = [
     "tipping_point",
     "tipping_range",
     "unit_information",
-    "update",
+    "updated_fit",
 ]
 
 __version__: str

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from bayespip.marginals import Marginal
+    from bayespip.exact.marginals import Marginal
 
 __all__ = ["RISK_MEASURES", "AbsoluteEffect", "NumberNeeded", "RiskMeasure", "absolute_effect", "absolute_table"]
 

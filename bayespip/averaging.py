@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import logsumexp
 
-from bayespip import wording
+from bayespip.exact.marginals import MixtureMarginal
 from bayespip.hypotheses import (
     EFFECTS,
     HYPOTHESES,
@@ -29,9 +29,9 @@ from bayespip.hypotheses import (
     require_proper_priors,
     widen,
 )
-from bayespip.marginals import MixtureMarginal
 from bayespip.priors import Priors
 from bayespip.spiked import SpikedMarginal
+from bayespip.text import wording
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

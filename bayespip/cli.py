@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from bayespip.reanalysis import Reanalysis
+    from bayespip.reanalysis.job import Reanalysis
     from bayespip.review import Review
 
 
@@ -99,9 +99,9 @@ def reanalyse(  # noqa: PLR0917  (Typer passes them by name)
     """Pool a review's outcomes again and compare."""
     with _errors():
         review = _review(source)
-        from bayespip.findings import agreement
-        from bayespip.saving import writable
-        from bayespip.terminal import console, show
+        from bayespip.reanalysis.saving import writable
+        from bayespip.text.findings import agreement
+        from bayespip.text.terminal import console, show
 
         writable(out)
         options = {"level": level, "pooling": pooling, "with_bounds": bounds, "with_pymc": pymc, "seed": seed}
@@ -142,8 +142,8 @@ def report(  # noqa: PLR0917  (Typer passes them by name)
         if format != "html":
             require_programs(format)
         review = _review(source)
-        from bayespip.saving import writable
-        from bayespip.terminal import console
+        from bayespip.reanalysis.saving import writable
+        from bayespip.text.terminal import console
 
         if out.is_dir():
             raise IsADirectoryError(f"out must be a file, such as report.html; {out} is a folder.")
@@ -167,7 +167,7 @@ def models(
     ] = None,
 ) -> None:
     """List the models: what each asks, assumes and needs, and how it was calibrated."""
-    from bayespip.model_tables import show_choice, show_models
+    from bayespip.text.model_tables import show_choice, show_models
 
     with _errors():
         if source is None:
@@ -189,8 +189,8 @@ def sbc(
     """Calibrate models by simulation: whether their posteriors have the probabilities they claim."""
     from bayespip.calibration.designs import designs
     from bayespip.calibration.records import calibrate
-    from bayespip.model_tables import show_calibration
     from bayespip.models import available
+    from bayespip.text.model_tables import show_calibration
 
     with _errors():
         chosen = [design for name in model or available() for design in designs(name)]
@@ -231,7 +231,7 @@ def sweep(  # noqa: PLR0917  (Typer passes them by name)
         options |= {"priors": priors or None, "topics": topic or None, "models": model or ()}
         with _progress() as progress:
             found = pool_all(files, out, progress=progress, **options)
-    from bayespip.terminal import console, swept
+    from bayespip.text.terminal import console, swept
 
     console().print(swept(found), markup=False, soft_wrap=True)
     if not found.counts["reviews"]:
@@ -244,7 +244,7 @@ def reviews() -> None:
     from rich.table import Table
 
     from bayespip.catalogue import list_reviews
-    from bayespip.terminal import console
+    from bayespip.text.terminal import console
 
     table = Table.grid(padding=(0, 2))
     for row in list_reviews().itertuples():
@@ -306,7 +306,7 @@ def _review(source: str) -> Review:
 
 
 def _fail(message: str) -> None:
-    from bayespip.terminal import console
+    from bayespip.text.terminal import console
 
     console(stderr=True).print(f"Error: {message}", style="red", markup=False, soft_wrap=True)
     raise typer.Exit(1)
@@ -316,7 +316,7 @@ def _pooled_again(
     review: Review, only: list[str] | None, topic: list[str] | None, options: Mapping[str, Any]
 ) -> Reanalysis:
     """The re-analysis that these options ask for, with its progress shown."""
-    from bayespip.reanalysis import reanalyse as pool_again
+    from bayespip.reanalysis.job import reanalyse as pool_again
 
     with _progress() as progress:
         return pool_again(review, analyses=only or None, topics=topic or None, progress=progress, **options)
@@ -356,7 +356,7 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
     from rich.progress import TimeElapsedColumn as Elapsed
     from rich.progress import TimeRemainingColumn as Remaining
 
-    from bayespip.terminal import Rate, console
+    from bayespip.text.terminal import Rate, console
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), Elapsed(), Remaining())
     with Progress(*columns, console=console(stderr=True)) as bars:

@@ -22,7 +22,7 @@ import numpy as np
 import xarray as xr
 from arviz_stats import SamplingWrapper, reloo
 
-from bayespip.mcmc import PymcFit, pymc_fit
+from bayespip.mcmc.fit import PymcFit, pymc_fit
 from bayespip.models import load
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from bayespip.marginals import Marginal
+from bayespip.exact.marginals import Marginal
 from bayespip.review import DIRECTIONS
 
 if TYPE_CHECKING:

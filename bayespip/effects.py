@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayespip.arm_checks import check, silent_studies
-from bayespip.arm_formulas import ARM_FORMULAS, SMD_CONVENTIONS, one_step
 from bayespip.measures import O_E, Measure, as_measure
-from bayespip.study_tables import column_names, demand, numbers, study_labels
+from bayespip.study_data.arm_checks import check, silent_studies
+from bayespip.study_data.arm_formulas import ARM_FORMULAS, SMD_CONVENTIONS, one_step
+from bayespip.study_data.tables import column_names, demand, numbers, study_labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
-    from bayespip.arm_formulas import ArmFormula, Arms
+    from bayespip.study_data.arm_formulas import ArmFormula, Arms
 
 __all__ = ["EffectSizes", "effect_sizes"]
 

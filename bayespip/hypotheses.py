@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import logsumexp
 
-from bayespip.exact import exact_fit
-from bayespip.marginals import MixtureMarginal
-from bayespip.posterior import given_tau, mu_prior_components
+from bayespip.exact.fit import exact_fit
+from bayespip.exact.marginals import MixtureMarginal
+from bayespip.exact.posterior import given_tau, mu_prior_components
 from bayespip.priors import Prior, Priors, normal
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayespip.mcmc import PymcFit, pymc_fit
+from bayespip.mcmc.fit import PymcFit, pymc_fit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bayespip.networks import Network
+    from bayespip.model_data.networks import Network
     from bayespip.priors import Priors
 
 __all__ = ["inconsistency_table", "league_table", "rank_table"]

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayespip.arm_formulas import ARM_FORMULAS, SMD_CONVENTIONS
 from bayespip.models import load
+from bayespip.study_data.arm_formulas import ARM_FORMULAS, SMD_CONVENTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from bayespip.mcmc import PymcFit
+    from bayespip.mcmc.fit import PymcFit
     from bayespip.priors import Priors
 
 __all__ = ["predictive_checks", "prior_predictive"]
@@ -163,7 +163,7 @@ def prior_predictive(
     for prior in (priors.mu, priors.tau):
         if not prior.proper:
             raise ValueError(f"the prior predictive distribution needs proper priors; {prior} on {prior.role} is not.")
-    from bayespip.sampling import structure
+    from bayespip.mcmc.sampling import structure
 
     drawn = module.draw_prior(effects, priors, rng, size=(draws,), **options)
     observed = [variable.name for variable in structure(name, effects, priors, options).model.observed_RVs]

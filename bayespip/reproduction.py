@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayespip.mantel_haenszel import CONVENTIONS, OF_RISK_DIFFERENCES
-from bayespip.pooling import Pooled, SubgroupTest, pool, subgroup_test
+from bayespip.frequentist.mantel_haenszel import CONVENTIONS, OF_RISK_DIFFERENCES
+from bayespip.frequentist.pooling import Pooled, SubgroupTest, pool, subgroup_test
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

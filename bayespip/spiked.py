@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, override
 
 import numpy as np
 
-from bayespip.marginals import Marginal
+from bayespip.exact.marginals import Marginal
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

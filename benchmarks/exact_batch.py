@@ -30,16 +30,16 @@ from typing import TYPE_CHECKING
 import numba as nb
 import numpy as np
 
-from bayespip import batch_fits, batches
 from bayespip import priors as pr
-from bayespip.batch_nodes import Study, log_likelihood, new_panels, new_tree, plant, resolve
-from bayespip.batches import exact_batch
 from bayespip.effects import EffectSizes
-from bayespip.exact import exact_fit
-from bayespip.posterior import given_tau_compiled
-from bayespip.prior_panels import prior_panels
+from bayespip.exact import batch_fits, batches
+from bayespip.exact.batch_nodes import Study, log_likelihood, new_panels, new_tree, plant, resolve
+from bayespip.exact.batches import exact_batch
+from bayespip.exact.fit import exact_fit
+from bayespip.exact.posterior import given_tau_compiled
+from bayespip.exact.prior_panels import prior_panels
+from bayespip.exact.quadrature import ORDER
 from bayespip.priors.lookup import select
-from bayespip.quadrature import ORDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +53,7 @@ MEDIAN_K, UPPER_K, MOST_K = 4, 13, 131
 COMPILE = """
 import time
 begin = time.perf_counter()
-from bayespip.batches import exact_batch
+from bayespip.exact.batches import exact_batch
 from bayespip import priors as pr
 from bayespip.effects import EffectSizes
 exact_batch([EffectSizes("ab", [0.1, 0.4], [0.2, 0.3], "SMD")], [pr.Priors(pr.flat(), pr.half_normal(0.5))])

@@ -18,7 +18,7 @@ import numpy as np
 
 from bayespip import priors as pr
 from bayespip.effects import EffectSizes
-from bayespip.mcmc import pymc_fit
+from bayespip.mcmc.fit import pymc_fit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

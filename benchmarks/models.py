@@ -21,9 +21,9 @@ import pymc as pm
 
 from bayespip import ConvergenceError, load_review, pymc_fit
 from bayespip.calibration.designs import Design, designs, outcomes
-from bayespip.calibration.sbc import _simulated
-from bayespip.cases import cases, pooled_results
+from bayespip.calibration.ranks import _simulated
 from bayespip.models import available, load
+from bayespip.reanalysis.cases import cases, pooled_results
 
 if TYPE_CHECKING:
     from collections.abc import Callable

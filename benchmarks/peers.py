@@ -24,10 +24,10 @@ import numpy as np
 from truth import Frequentist, Posterior, frequentist
 
 from bayespip import priors as pr
-from bayespip.batches import exact_batch
 from bayespip.effects import EffectSizes
-from bayespip.exact import exact_fit
-from bayespip.frequentist import frequentist_batch, frequentist_fit
+from bayespip.exact.batches import exact_batch
+from bayespip.exact.fit import exact_fit
+from bayespip.frequentist.fit import frequentist_batch, frequentist_fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -214,7 +214,7 @@ def sampled(data: Data, effects: list[EffectSizes], truths: list[Posterior], fir
     """This package's sampler, compiled once, and plain PyMC, which compiles each model."""
     import pymc as pm
 
-    from bayespip.mcmc import pymc_fit
+    from bayespip.mcmc.fit import pymc_fit
 
     apart = timed(lambda: pymc_fit("normal_normal", effects[-1], PRIORS, seed=0))[0]
     runs = [timed(lambda i=i: pymc_fit("normal_normal", effects[i], PRIORS, seed=i)) for i in range(MODEL_REFITS)]

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import bayespip as bp
-from bayespip.cases import cases, pooled_results
+from bayespip.reanalysis.cases import cases, pooled_results
 from bayespip.sensitivity.grid import middle_scale, prior_grid
 from bayespip.sensitivity.matrix import conclusion_matrix, sentence
 from bayespip.sensitivity.members import tipping_of
@@ -25,7 +25,7 @@ from bayespip.sensitivity.tipping import SCEPTICAL, tipping_point
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bayespip.consistent import Family
+    from bayespip.published_only.consistent import Family
 
 TARGET = 30.0  # seconds on two processors
 

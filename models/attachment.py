@@ -45,20 +45,20 @@ import pymc as pm
 import pytensor.tensor as pt
 from scipy.special import log_softmax
 
-from bayespip.categories import Categories, categories_in
 from bayespip.fits import EFFECTS
+from bayespip.model_data.categories import Categories, categories_in
+from bayespip.model_parts.parameterising import along_axes, multinormal_between
 from bayespip.models import About
-from bayespip.parameterising import along_axes, multinormal_between
-from bayespip.study_tables import demand
+from bayespip.study_data.tables import demand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from bayespip.cases import Case
+    from bayespip.model_data.review_outcomes import ReviewOutcomes
     from bayespip.priors import Priors
-    from bayespip.review_outcomes import ReviewOutcomes
+    from bayespip.reanalysis.cases import Case
 
     Array = NDArray[np.float64]
 
@@ -150,7 +150,7 @@ def _steering(name: str, logs: Array, variance: Array, correlation: Array) -> di
 
 def data_of_cases(cases: Sequence[Case]) -> ReviewOutcomes:
     """Nothing that one effect a row could stand beside; for each case the reason, or with which others it belongs."""
-    from bayespip.review_outcomes import ReviewOutcomes
+    from bayespip.model_data.review_outcomes import ReviewOutcomes
 
     together = {label: labels for labels in categories_in(cases) for label in labels}
     return ReviewOutcomes((), {case.label: _left(case, together.get(case.label, ())) for case in cases})

@@ -38,18 +38,18 @@ import pymc as pm
 import pytensor.tensor as pt
 from scipy.special import expit, gammaln, log_expit
 
-from bayespip.beta_risks import beyond_binomial
+from bayespip.model_data.two_arms import counts_of, require_counts
+from bayespip.model_parts.beta_risks import beyond_binomial
 from bayespip.models import About
-from bayespip.two_arms import counts_of, require_counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
-    from bayespip.cases import Case
+    from bayespip.model_data.two_arms import Counts
     from bayespip.priors import Priors
-    from bayespip.two_arms import Counts
+    from bayespip.reanalysis.cases import Case
 
     Array = NDArray[np.float64]
 

@@ -38,20 +38,20 @@ import pytensor.tensor as pt
 from pymc.distributions.transforms import Interval
 from pymc.model.transform.conditioning import change_value_transforms
 
-from bayespip.binomial_quadrature import log_marginal_likelihood
-from bayespip.bounded_effects import bounded_between, bounded_draws, fisher_scale, inside
+from bayespip.model_data.two_arms import counts_of, require_counts
+from bayespip.model_parts.binomial_quadrature import log_marginal_likelihood
+from bayespip.model_parts.bounded_effects import bounded_between, bounded_draws, fisher_scale, inside
 from bayespip.models import About
 from bayespip.models import binomial_normal as on_odds_ratios
-from bayespip.two_arms import counts_of, require_counts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from bayespip.cases import Case
+    from bayespip.model_data.two_arms import Counts
     from bayespip.priors import Priors
-    from bayespip.two_arms import Counts
+    from bayespip.reanalysis.cases import Case
 
     Vector = NDArray[np.float64]
 

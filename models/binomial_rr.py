@@ -33,20 +33,20 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from bayespip.binomial_quadrature import log_marginal_likelihood
+from bayespip.model_data.two_arms import counts_of, require_counts
+from bayespip.model_parts.binomial_quadrature import log_marginal_likelihood
+from bayespip.model_parts.parameterising import normal_between
 from bayespip.models import About
 from bayespip.models import binomial_normal as on_odds_ratios
-from bayespip.parameterising import normal_between
-from bayespip.two_arms import counts_of, require_counts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from bayespip.cases import Case
+    from bayespip.model_data.two_arms import Counts
     from bayespip.priors import Priors
-    from bayespip.two_arms import Counts
+    from bayespip.reanalysis.cases import Case
 
     Vector = NDArray[np.float64]
 

@@ -32,17 +32,17 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from bayespip.effects import EffectSizes
+from bayespip.exact.propriety import require_proper_posterior
+from bayespip.model_data.moderators import BETA_SD, ModeratedEffects
 from bayespip.models import About
-from bayespip.moderators import BETA_SD, ModeratedEffects
-from bayespip.propriety import require_proper_posterior
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from bayespip.cases import Case
     from bayespip.priors import Priors
+    from bayespip.reanalysis.cases import Case
 
 __all__ = [
     "ABOUT",

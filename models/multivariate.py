@@ -36,19 +36,19 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from bayespip.common_tau import draw_tau, require_across
-from bayespip.consistent import BASIS
+from bayespip.model_data.outcomes import Outcomes
+from bayespip.model_parts.common_tau import draw_tau, require_across
 from bayespip.models import About
 from bayespip.models.pooled_tau import common_tau
-from bayespip.outcomes import Outcomes
+from bayespip.published_only.consistent import BASIS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from bayespip.cases import Case
     from bayespip.priors import Priors
+    from bayespip.reanalysis.cases import Case
 
     Array = NDArray[np.float64]
 

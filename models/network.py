@@ -36,16 +36,16 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from bayespip.model_data.networks import Network
 from bayespip.models import About
-from bayespip.networks import Network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from bayespip.cases import Case
     from bayespip.priors import Priors
+    from bayespip.reanalysis.cases import Case
 
     Array = NDArray[np.float64]
 

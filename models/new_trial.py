@@ -29,17 +29,17 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from bayespip.exact.propriety import require_proper_posterior
 from bayespip.models import About, normal_normal
-from bayespip.propriety import require_proper_posterior
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
     from numpy.typing import NDArray
 
-    from bayespip.cases import Case
-    from bayespip.new_trials import TrialToCome
+    from bayespip.model_data.new_trials import TrialToCome
     from bayespip.priors import Priors
+    from bayespip.reanalysis.cases import Case
 
 __all__ = [
     "ABOUT",

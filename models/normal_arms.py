@@ -35,18 +35,18 @@ import pymc as pm
 import pytensor.tensor as pt
 from scipy.stats import nct
 
+from bayespip.exact.propriety import require_proper_posterior
+from bayespip.model_data.two_arms import Means, means_of, require_means
+from bayespip.model_parts.scale_mixtures import gamma_weights, log_normal_plus_t, log_normal_plus_two_t
 from bayespip.models import About
-from bayespip.propriety import require_proper_posterior
-from bayespip.scale_mixtures import gamma_weights, log_normal_plus_t, log_normal_plus_two_t
-from bayespip.two_arms import Means, means_of, require_means
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from bayespip.cases import Case
     from bayespip.priors import Priors
+    from bayespip.reanalysis.cases import Case
 
 __all__ = [
     "ABOUT",

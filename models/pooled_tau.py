@@ -21,7 +21,7 @@ With one outcome it is ``normal_normal`` under the prior ``common_tau.implied_ta
 
 Higgins JPT, Whitehead A. Borrowing strength from external trials in a meta-analysis. Stat Med 1996;15:2733-2749 (tau
 from other meta-analyses); Turner RM et al. Stat Med 2015;34:984-998 (log-normal heterogeneity across meta-analyses).
-Priors: ``bayespip.common_tau``.
+Priors: ``bayespip.model_parts.common_tau``.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from bayespip.common_tau import HALF_NORMAL_MEDIAN, SPREAD, draw_tau, require_across
+from bayespip.model_data.outcomes import Outcomes
+from bayespip.model_parts.common_tau import HALF_NORMAL_MEDIAN, SPREAD, draw_tau, require_across
 from bayespip.models import About
-from bayespip.outcomes import Outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from bayespip.cases import Case
+    from bayespip.model_data.review_outcomes import ReviewOutcomes
     from bayespip.priors import Prior, Priors
-    from bayespip.review_outcomes import ReviewOutcomes
+    from bayespip.reanalysis.cases import Case
 
 __all__ = [
     "ABOUT",
@@ -119,7 +119,7 @@ def common_tau(typical: Prior, across: str) -> Any:
 
 def data_of_cases(cases: Sequence[Case]) -> ReviewOutcomes:
     """The outcomes of a review in sets that share no trials: see ``review_outcomes.outcomes_of``."""
-    from bayespip.review_outcomes import outcomes_of
+    from bayespip.model_data.review_outcomes import outcomes_of
 
     return outcomes_of(cases)
 

@@ -29,18 +29,18 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from bayespip.bias import NO_WEIGHT, DiscountedEffects, no_case
 from bayespip.effects import EffectSizes
+from bayespip.exact.propriety import require_proper_posterior
+from bayespip.model_data.bias import NO_WEIGHT, DiscountedEffects, no_case
 from bayespip.models import About, normal_normal
-from bayespip.propriety import require_proper_posterior
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from bayespip.cases import Case
     from bayespip.priors import Priors
+    from bayespip.reanalysis.cases import Case
 
 __all__ = ["ABOUT", "build", "check", "complete", "data_of", "draw_data", "draw_prior", "values"]
 

@@ -37,18 +37,18 @@ import pytensor.tensor as pt
 from scipy import stats
 
 from bayespip.effects import EffectSizes
+from bayespip.exact.propriety import require_proper_posterior
+from bayespip.model_parts.scale_mixtures import gamma_weights, log_normal_plus_t
 from bayespip.models import About
 from bayespip.models.normal_normal import pad, values
-from bayespip.propriety import require_proper_posterior
-from bayespip.scale_mixtures import gamma_weights, log_normal_plus_t
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from bayespip.cases import Case
     from bayespip.priors import Priors
+    from bayespip.reanalysis.cases import Case
 
 __all__ = [
     "ABOUT",

@@ -4,9 +4,9 @@ from typing import Any
 
 from grid_posterior import MCSE_BOUND
 
-from bayespip.diagnostics import diagnose
-from bayespip.exact import ExactFit
-from bayespip.mcmc import PymcFit
+from bayespip.exact.fit import ExactFit
+from bayespip.mcmc.diagnostics import diagnose
+from bayespip.mcmc.fit import PymcFit
 
 
 def assert_near_exact(fit: PymcFit, exact: ExactFit) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bayespip.diagnostics import diagnose
-from bayespip.mcmc import PymcFit
+from bayespip.mcmc.diagnostics import diagnose
+from bayespip.mcmc.fit import PymcFit
 
 MCSE_BOUND = 5  # Monte Carlo standard errors: of 12 quantiles one lies farther once in 150,000 runs
 POINTS = 240

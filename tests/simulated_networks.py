@@ -3,8 +3,8 @@
 import numpy as np
 
 from bayespip import priors as p
-from bayespip.network_trials import Trial
-from bayespip.networks import Network
+from bayespip.model_data.network_trials import Trial
+from bayespip.model_data.networks import Network
 
 PRIORS = p.Priors(p.normal(0, 1.55), p.half_normal(0.3))
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from bayespip import priors as p
 from bayespip.effects import EffectSizes
-from bayespip.outcomes import Outcomes
+from bayespip.model_data.outcomes import Outcomes
 
 PRIORS = p.Priors(p.normal(0, 1.55), p.half_normal(0.3))
 # invented: two outcomes of two and three trials that share none

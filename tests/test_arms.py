@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from study_rows import counts, frame, moments
 
-from bayespip.arms import adjust_clusters, combine_arms, split_control
 from bayespip.effects import effect_sizes
 from bayespip.measures import BINARY, CONTINUOUS
+from bayespip.study_data.arms import adjust_clusters, combine_arms, split_control
 
 # Sums of a few hundred numbers, in another order.
 ROUNDING = 1e-12

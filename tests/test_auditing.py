@@ -20,16 +20,16 @@ from bayespip.auditing.heterogeneity import least_q, tau2_shares
 from bayespip.auditing.intervals import box, corners
 from bayespip.auditing.tables import show_audit
 from bayespip.auditing.wording import CERTAINTIES, between
-from bayespip.bounds import sample
 from bayespip.catalogue import load_stated
-from bayespip.consistent import consistent_studies
 from bayespip.effects import EffectSizes
-from bayespip.heterogeneity import tau2_estimate
+from bayespip.frequentist.heterogeneity import tau2_estimate
+from bayespip.published_only.bounds import sample
+from bayespip.published_only.consistent import consistent_studies
+from bayespip.published_only.rounding import printed_range
+from bayespip.published_only.trials import control_trials
+from bayespip.published_only.variances import trial_sizes
 from bayespip.review import Analysis, Reported, Review
-from bayespip.rounding import printed_range
 from bayespip.settings import Settings
-from bayespip.trials import control_trials
-from bayespip.variances import trial_sizes
 
 ROOT = Path(__file__).parents[1]
 PAPER = ROOT.parent / "shared" / "sources" / "002_8a83983c074ddceb.txt"

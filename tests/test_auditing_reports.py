@@ -15,7 +15,7 @@ from scipy import stats
 import bayespip as bp
 from bayespip.auditing import audit, audit_reported
 from bayespip.effects import EffectSizes
-from bayespip.frequentist import frequentist_fit
+from bayespip.frequentist.fit import frequentist_fit
 from bayespip.readers import read_review
 
 ROOT = Path(__file__).parents[1]

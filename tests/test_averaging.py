@@ -13,11 +13,11 @@ from test_exact_reference import DATASETS, effects_of, priors_of
 from bayespip import consistent_studies, load_review
 from bayespip import priors as pr
 from bayespip.averaging import HYPOTHESES, average
-from bayespip.consistent import Points
 from bayespip.effects import EffectSizes
-from bayespip.exact import exact_fit
-from bayespip.marginals import MixtureMarginal
+from bayespip.exact.fit import exact_fit
+from bayespip.exact.marginals import MixtureMarginal
 from bayespip.measures import MEASURES
+from bayespip.published_only.consistent import Points
 from bayespip.spiked import SpikedMarginal
 
 # As the issue promises; of logs of marginal likelihoods and of probabilities.

@@ -14,9 +14,9 @@ from scipy import stats
 from test_exact_reference import DATASETS, IMPROPER, effects_of, priors_of, scale_of
 
 from bayespip import priors as pr
-from bayespip.batches import exact_batch
 from bayespip.effects import EffectSizes
-from bayespip.exact import exact_fit
+from bayespip.exact.batches import exact_batch
+from bayespip.exact.fit import exact_fit
 
 # What is promised, in max(|reference|, posterior SD); for probabilities and logs of a size below one, absolute.
 TOLERANCE = 1e-8

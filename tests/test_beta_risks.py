@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import betabinom, binom
 
-from bayespip.beta_risks import beyond_binomial
+from bayespip.model_parts.beta_risks import beyond_binomial
 
 
 def test_beta_binomial_probabilities_are_those_of_scipy() -> None:

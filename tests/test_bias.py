@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from bayespip import load_review, read_review
-from bayespip.bias import BiasedEffects, DiscountedEffects, towards
 from bayespip.effects import EffectSizes
-from bayespip.judgements import judged_high
+from bayespip.model_data.bias import BiasedEffects, DiscountedEffects, towards
+from bayespip.model_data.judgements import judged_high
 
 EFFECTS = EffectSizes(["a", "b", "c"], [0.5, -0.2, 0.9], [0.3, 0.4, 0.1], "SMD")
 HIGH = [True, False, True]

@@ -8,9 +8,9 @@ from scipy.special import ndtri
 
 from bayespip import load_review
 from bayespip import priors as p
-from bayespip.bias import BiasedEffects, DiscountedEffects
 from bayespip.effects import EffectSizes, effect_sizes
-from bayespip.exact import exact_fit
+from bayespip.exact.fit import exact_fit
+from bayespip.model_data.bias import BiasedEffects, DiscountedEffects
 from bayespip.sensitivity import bias_sensitivity, tipping_bias
 
 WEAK = p.Priors(p.normal(0, 2.82), p.half_normal(0.5))

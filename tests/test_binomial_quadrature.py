@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from bayespip.binomial_quadrature import log_marginal_likelihood
+from bayespip.model_data.two_arms import Counts
+from bayespip.model_parts.binomial_quadrature import log_marginal_likelihood
 from bayespip.models import load
-from bayespip.two_arms import Counts
 
 # Simulated: an ordinary trial, one empty arm, no events, a large trial, everyone in one arm.
 SIMULATED = Counts(

@@ -5,7 +5,7 @@ import pymc as pm
 import pytest
 from scipy import stats
 
-from bayespip.bounded_effects import bounded_between, bounded_draws, fisher_scale
+from bayespip.model_parts.bounded_effects import bounded_between, bounded_draws, fisher_scale
 
 PARAMETERS = [(0.1, 0.05), (0.9, 0.5), (-0.4, 30.0), (0.999, 0.01), (0.0, 1e-4)]
 LOGP_TOLERANCE = 1e-9  # relative or absolute: SciPy's own difference of two distribution functions

@@ -11,13 +11,13 @@ from scipy import stats
 
 import bayespip as bp
 from bayespip import priors as pr
-from bayespip.bounds import Bounds, bounds, sample
-from bayespip.conditional import conditional
-from bayespip.consistent import Family, Members, Points, consistent_studies
-from bayespip.frequentist_batches import frequentist_batch
-from bayespip.quantities import PARAMETERS, QUANTITIES, TOLERANCE, Bayesian, Frequentist
+from bayespip.frequentist.batches import frequentist_batch
+from bayespip.published_only.bounds import Bounds, bounds, sample
+from bayespip.published_only.conditional import conditional
+from bayespip.published_only.consistent import Family, Members, Points, consistent_studies
+from bayespip.published_only.trials import control_trials, largest_arm
+from bayespip.reanalysis.quantities import PARAMETERS, QUANTITIES, TOLERANCE, Bayesian, Frequentist
 from bayespip.review import Printed
-from bayespip.trials import control_trials, largest_arm
 
 REVIEW = bp.load_review("pip")
 TRIALS, _ = control_trials(REVIEW.studies)

@@ -22,8 +22,8 @@ from simulated import (
 )
 
 from bayespip import load_review, read_review
-from bayespip.cases import cases, pooled_results
 from bayespip.measures import MEASURES
+from bayespip.reanalysis.cases import cases, pooled_results
 from bayespip.settings import Settings, Subgroup
 
 DICHOTOMOUS = Settings(data_type="dichotomous", method="MH", model="random", effect_label="RR", **RIGHT)

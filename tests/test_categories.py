@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from simulated import rows
 
-from bayespip.cases import cases
-from bayespip.categories import Categories, categories_in
 from bayespip.measures import MEASURES
+from bayespip.model_data.categories import Categories, categories_in
 from bayespip.models import load
+from bayespip.reanalysis.cases import cases
 from bayespip.review import Analysis
 from bayespip.settings import Settings
 

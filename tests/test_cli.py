@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 import bayespip as bp
 from bayespip.cli import app
-from bayespip.terminal import show
-from bayespip.wording import interval
+from bayespip.text.terminal import show
+from bayespip.text.wording import interval
 
 COMMANDS = typer.main.get_command(app)
 ENVIRONMENT = {"COLUMNS": "80", "NO_COLOR": "1", "TERMINAL_WIDTH": "80"}
@@ -175,7 +175,7 @@ def test_a_disagreement_of_the_engines_is_an_error_after_all_is_written(run, tmp
     note = "disagrees with the exact engine by 7.0 Monte Carlo errors"
     row = dict(zip(columns, ("1.1", 13, "tau HN(0.5), mu flat", False, 7.0, 6.0, True, 1.001, 900.0, 0), strict=True))
     disagreeing = replace(study_data(), checks=pd.DataFrame([row | {"note": note}]))
-    monkeypatch.setattr("bayespip.reanalysis.reanalyse", lambda *_, **__: disagreeing)
+    monkeypatch.setattr("bayespip.reanalysis.job.reanalyse", lambda *_, **__: disagreeing)
     shown = run("reanalyse", "bcg", "--out", tmp_path)
     assert shown.exit_code == 1
     assert "1 PyMC fit beside the exact engine: 1 converged, 1 repeated, 1 disagree." in shown.stdout

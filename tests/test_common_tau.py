@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from bayespip import priors as p
-from bayespip.common_tau import SPREAD, draw_tau, implied_tau
+from bayespip.model_parts.common_tau import SPREAD, draw_tau, implied_tau
 
 TYPICAL = [p.half_normal(0.5), p.half_cauchy(0.5), p.log_normal(-1.5, 0.6)]
 QUADRATURE = 1e-9  # relative: the brute-force rule below, with 4,001 x 200 nodes, is good to about 1e-12

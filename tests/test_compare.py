@@ -6,7 +6,7 @@ import pytest
 
 from bayespip import priors as pr
 from bayespip.effects import EffectSizes
-from bayespip.exact import exact_fit
+from bayespip.exact.fit import exact_fit
 from bayespip.fits import Estimate, compare
 
 COLUMNS = [

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bayespip import compiling, sampling
 from bayespip import priors as p
-from bayespip.diagnostics import diagnose
 from bayespip.effects import EffectSizes
-from bayespip.mcmc import pymc_fit
+from bayespip.mcmc import compiling, sampling
+from bayespip.mcmc.diagnostics import diagnose
+from bayespip.mcmc.fit import pymc_fit
 from bayespip.models import load
 
 PAIR = EffectSizes(["a", "b"], [0.1, 0.9], [0.2, 0.3], "SMD")

@@ -9,10 +9,10 @@ from scipy import integrate, stats
 
 from bayespip import priors
 from bayespip.catalogue import load_review
-from bayespip.conclusions import _exceeds, claim_holds, prior_predictive_p, prior_prob_of_dl_tau
-from bayespip.consistent import consistent_studies
 from bayespip.effects import EffectSizes
-from bayespip.frequentist import frequentist_fit
+from bayespip.frequentist.fit import frequentist_fit
+from bayespip.published_only.consistent import consistent_studies
+from bayespip.reanalysis.conclusions import _exceeds, claim_holds, prior_predictive_p, prior_prob_of_dl_tau
 from bayespip.review import Reported
 
 CONTOUR = 1e-10  # the contour's 64 nodes leave 4e-12 up to 100 degrees of freedom

@@ -12,12 +12,12 @@ from scipy import optimize, special, stats
 
 import bayespip as bp
 from bayespip import priors as pr
-from bayespip.bounds import sample
-from bayespip.conditional import SIZE, conditional
-from bayespip.consistent import Family, consistent_studies
-from bayespip.frequentist_batches import frequentist_batch
-from bayespip.quantities import QUANTITIES, Bayesian
-from bayespip.trials import control_trials, largest_arm
+from bayespip.frequentist.batches import frequentist_batch
+from bayespip.published_only.bounds import sample
+from bayespip.published_only.conditional import SIZE, conditional
+from bayespip.published_only.consistent import Family, consistent_studies
+from bayespip.published_only.trials import control_trials, largest_arm
+from bayespip.reanalysis.quantities import QUANTITIES, Bayesian
 
 REVIEW = bp.load_review("pip")
 TRIALS, _ = control_trials(REVIEW.studies)

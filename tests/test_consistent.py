@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import bayespip as bp
-from bayespip.bounds import sample
-from bayespip.consistent import Family, Points, consistent_studies
-from bayespip.frequentist_batches import frequentist_batch
+from bayespip.frequentist.batches import frequentist_batch
+from bayespip.published_only.bounds import sample
+from bayespip.published_only.consistent import Family, Points, consistent_studies
+from bayespip.published_only.trials import control_trials, largest_arm
 from bayespip.review import Printed, Reported
-from bayespip.trials import control_trials, largest_arm
 
 REVIEW = bp.load_review("pip")
 PUBLISHED = {a.id: a.reported for a in REVIEW if a.reported is not None}

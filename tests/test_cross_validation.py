@@ -7,8 +7,8 @@ import pytest
 from bayespip import priors as p
 from bayespip.cross_validation import compare_models, leave_one_out
 from bayespip.effects import EffectSizes
-from bayespip.exact import exact_fit
-from bayespip.mcmc import PymcFit, pymc_fit
+from bayespip.exact.fit import exact_fit
+from bayespip.mcmc.fit import PymcFit, pymc_fit
 from bayespip.models import load
 
 TRIO = EffectSizes("abc", [0.3, -0.5, 1.2], [0.15, 0.4, 0.25], "SMD")

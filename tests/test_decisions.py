@@ -14,7 +14,7 @@ from bayespip.absolute import RISK_MEASURES, NumberNeeded, absolute_effect, abso
 from bayespip.averaging import average
 from bayespip.decisions import beyond, decision_table, new_study_harm
 from bayespip.effects import EffectSizes
-from bayespip.marginals import MixtureMarginal
+from bayespip.exact.marginals import MixtureMarginal
 from bayespip.measures import MEASURES
 
 PRECISE = 1e-12  # closed forms against the same closed forms

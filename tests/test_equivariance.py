@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from bayespip import priors as pr
-from bayespip.batches import exact_batch
 from bayespip.effects import EffectSizes
-from bayespip.exact import exact_fit
-from bayespip.frequentist import frequentist_fit
+from bayespip.exact.batches import exact_batch
+from bayespip.exact.fit import exact_fit
+from bayespip.frequentist.fit import frequentist_fit
+from bayespip.frequentist.pooling import pool
 from bayespip.measures import MEASURES
-from bayespip.pooling import pool
 from bayespip.settings import Settings
 
 PROMISED = 1e-8  # of the batch engine, in posterior SDs

@@ -11,7 +11,7 @@ from scipy import integrate, stats
 
 from bayespip import priors as pr
 from bayespip.effects import EffectSizes
-from bayespip.exact import exact_fit
+from bayespip.exact.fit import exact_fit
 
 # Of the posterior SD: rounding errors and the quadrature's 1e-12, with room for their sum.
 PRECISE = 1e-9

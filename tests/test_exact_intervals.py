@@ -8,7 +8,7 @@ from scipy import stats
 
 from bayespip import priors as pr
 from bayespip.effects import EffectSizes
-from bayespip.exact import exact_fit
+from bayespip.exact.fit import exact_fit
 
 YI, SEI = np.array([0.3, 0.8, -0.1]), np.array([0.2, 0.35, 0.5])
 HALF_NORMAL = pr.Priors(pr.normal(0, 2.82), pr.half_normal(0.5))

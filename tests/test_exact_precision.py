@@ -12,7 +12,7 @@ from scipy import special, stats
 
 from bayespip import priors as pr
 from bayespip.effects import EffectSizes
-from bayespip.exact import exact_fit
+from bayespip.exact.fit import exact_fit
 
 # Of the posterior SD (of a probability or a log: absolute). Panels are resolved to 1e-12 of the integral.
 TOLERANCE = 1e-9

@@ -12,7 +12,7 @@ from scipy import stats
 
 from bayespip import priors as pr
 from bayespip.effects import EffectSizes
-from bayespip.exact import exact_fit
+from bayespip.exact.fit import exact_fit
 
 # As the project promises; of the posterior SD for what has a scale, absolute for probabilities and logs.
 # The largest difference met is 8e-8, in the log evidence at mu = 0 of cochran1954 under half-normal(0.5):

@@ -12,15 +12,15 @@ from study_rows import counts, moments
 
 from bayespip import priors as pr
 from bayespip.averaging import average
-from bayespip.batches import exact_batch
 from bayespip.effects import LARGEST, EffectSizes, effect_sizes
-from bayespip.exact import exact_fit
+from bayespip.exact.batches import exact_batch
+from bayespip.exact.fit import exact_fit
 from bayespip.fits import compare
-from bayespip.frequentist import frequentist_fit
-from bayespip.frequentist_batches import CI_METHODS, frequentist_batch
-from bayespip.heterogeneity import TAU2_METHODS, tau2_estimate, typical_variance
+from bayespip.frequentist.batches import CI_METHODS, frequentist_batch
+from bayespip.frequentist.fit import frequentist_fit
+from bayespip.frequentist.heterogeneity import TAU2_METHODS, tau2_estimate, typical_variance
+from bayespip.frequentist.pooling import pool
 from bayespip.measures import MEASURES
-from bayespip.pooling import pool
 from bayespip.sensitivity.grid import prior_grid
 from bayespip.sensitivity.tipping import tipping_point
 from bayespip.settings import Settings

@@ -14,8 +14,8 @@ from scipy import stats
 
 from bayespip.effects import EffectSizes
 from bayespip.fits import compare
-from bayespip.frequentist import FrequentistFit, frequentist_batch, frequentist_fit
-from bayespip.heterogeneity import TAU2_METHODS, tau2_estimate
+from bayespip.frequentist.fit import FrequentistFit, frequentist_batch, frequentist_fit
+from bayespip.frequentist.heterogeneity import TAU2_METHODS, tau2_estimate
 
 PARITY = 1e-8
 """Of max(|reference|, scale): the project's standard; the reference is good to 3e-12 (its README)."""

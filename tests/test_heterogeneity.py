@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bayespip.heterogeneity import q_profile, tau2_estimate
+from bayespip.frequentist.heterogeneity import q_profile, tau2_estimate
 
 ROUNDING = 1e-12
 """Of a log-likelihood of about 20, computed in two ways."""

@@ -13,7 +13,7 @@ from reanalyses import study_data
 
 from bayespip import priors as pr
 from bayespip.effects import EffectSizes
-from bayespip.exact import exact_fit
+from bayespip.exact.fit import exact_fit
 from bayespip.writing import to_data_package
 
 

@@ -11,12 +11,12 @@ import xarray as xr
 from scipy import stats
 
 from bayespip import priors as p
-from bayespip import sampling
-from bayespip.diagnostics import ConvergenceError, diagnose
 from bayespip.effects import EffectSizes
-from bayespip.exact import exact_fit
+from bayespip.exact.fit import exact_fit
 from bayespip.fits import compare
-from bayespip.mcmc import PymcFit, pymc_fit
+from bayespip.mcmc import sampling
+from bayespip.mcmc.diagnostics import ConvergenceError, diagnose
+from bayespip.mcmc.fit import PymcFit, pymc_fit
 
 COACHING = EffectSizes(  # Rubin 1981
     list("ABCDEFGH"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayespip import mixtures
+from bayespip.exact import mixtures
 
 # In probability, relative to the smaller tail: a few rounding errors of a sum of some components.
 INVERSE = 1e-13

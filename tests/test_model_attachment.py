@@ -7,13 +7,13 @@ from scipy import special, stats
 
 from bayespip import compare, pymc_fit
 from bayespip import priors as p
-from bayespip.cases import cases
 from bayespip.catalogue import load_review
-from bayespip.categories import Categories
-from bayespip.diagnostics import diagnose
+from bayespip.mcmc.diagnostics import diagnose
+from bayespip.model_data.categories import Categories
+from bayespip.model_data.two_arms import Counts
+from bayespip.model_parts.parameterising import along_axes
 from bayespip.models import load
-from bayespip.parameterising import along_axes
-from bayespip.two_arms import Counts
+from bayespip.reanalysis.cases import cases
 
 MODEL = load("attachment")
 NAMES = ("secure", "avoidant", "resistant", "disorganised")

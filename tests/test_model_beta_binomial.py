@@ -8,9 +8,9 @@ from scipy.special import expit, polygamma
 
 from bayespip import priors as p
 from bayespip import pymc_fit
-from bayespip.diagnostics import diagnose
+from bayespip.mcmc.diagnostics import diagnose
+from bayespip.model_data.two_arms import Counts
 from bayespip.models import load
-from bayespip.two_arms import Counts
 
 MODEL = load("beta_binomial")
 # Simulated: an ordinary trial, an empty arm, no events.

@@ -8,14 +8,14 @@ from scipy import stats
 
 from bayespip import load_review
 from bayespip import priors as p
-from bayespip.bias import BiasedEffects
-from bayespip.cases import cases, pooled_results
 from bayespip.cross_validation import leave_one_out
-from bayespip.diagnostics import diagnose
 from bayespip.effects import EffectSizes, effect_sizes
-from bayespip.exact import exact_fit
-from bayespip.mcmc import pymc_fit
+from bayespip.exact.fit import exact_fit
+from bayespip.mcmc.diagnostics import diagnose
+from bayespip.mcmc.fit import pymc_fit
+from bayespip.model_data.bias import BiasedEffects
 from bayespip.models import load, normal_normal
+from bayespip.reanalysis.cases import cases, pooled_results
 
 MODEL = load("bias_adjusted")
 WEAK = p.Priors(p.normal(0, 2.82), p.half_normal(0.5))

@@ -7,17 +7,17 @@ from reference_data import load_reference
 from scipy import optimize, stats
 from scipy.special import expit
 
-from bayespip import binomial_quadrature as quadrature
 from bayespip import priors as p
 from bayespip import pymc_fit
-from bayespip.binomial_quadrature import log_marginal_likelihood
-from bayespip.diagnostics import diagnose
 from bayespip.effects import effect_sizes
-from bayespip.exact import exact_fit
-from bayespip.mcmc import PymcFit
+from bayespip.exact.fit import exact_fit
+from bayespip.mcmc.diagnostics import diagnose
+from bayespip.mcmc.fit import PymcFit
 from bayespip.measures import BINARY
+from bayespip.model_data.two_arms import Counts
+from bayespip.model_parts import binomial_quadrature as quadrature
+from bayespip.model_parts.binomial_quadrature import log_marginal_likelihood
 from bayespip.models import load
-from bayespip.two_arms import Counts
 
 MODEL = load("binomial_normal")
 # Simulated: an ordinary trial, an empty arm, no events.

@@ -8,13 +8,13 @@ from scipy import stats
 
 from bayespip import priors as p
 from bayespip import pymc_fit
-from bayespip.binomial_quadrature import log_marginal_likelihood
-from bayespip.diagnostics import diagnose
 from bayespip.effects import effect_sizes
-from bayespip.exact import exact_fit
+from bayespip.exact.fit import exact_fit
+from bayespip.mcmc.diagnostics import diagnose
 from bayespip.measures import BINARY
+from bayespip.model_data.two_arms import Counts
+from bayespip.model_parts.binomial_quadrature import log_marginal_likelihood
 from bayespip.models import load
-from bayespip.two_arms import Counts
 
 MODEL = load("binomial_rr")
 # Simulated: an ordinary trial, an empty arm, everyone of an arm.

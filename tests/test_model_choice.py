@@ -5,9 +5,9 @@ import pandas as pd
 from rm5_files import real
 
 import bayespip as bp
-from bayespip.model_choice import suggestions
-from bayespip.model_tables import show_choice, show_models
 from bayespip.models import available
+from bayespip.reanalysis.model_choice import suggestions
+from bayespip.text.model_tables import show_choice, show_models
 
 
 def review(*analyses, risk_of_bias=None):

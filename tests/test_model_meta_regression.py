@@ -10,12 +10,12 @@ from scipy import stats
 
 from bayespip import priors as p
 from bayespip.catalogue import load_review
-from bayespip.diagnostics import diagnose
 from bayespip.effects import EffectSizes, effect_sizes
-from bayespip.exact import exact_fit
-from bayespip.mcmc import PymcFit, pymc_fit
+from bayespip.exact.fit import exact_fit
+from bayespip.mcmc.diagnostics import diagnose
+from bayespip.mcmc.fit import PymcFit, pymc_fit
+from bayespip.model_data.moderators import ModeratedEffects, how_much_is_prior
 from bayespip.models import load
-from bayespip.moderators import ModeratedEffects, how_much_is_prior
 
 MODEL = load("meta_regression")
 WEAK = p.Priors(p.normal(0, 2.82), p.half_normal(0.5))

@@ -8,11 +8,11 @@ from scipy import stats
 from simulated_outcomes import APART, PRIORS, SHARED, covariance
 
 from bayespip import priors as p
-from bayespip.diagnostics import diagnose
 from bayespip.effects import EffectSizes
-from bayespip.mcmc import PymcFit, pymc_fit
+from bayespip.mcmc.diagnostics import diagnose
+from bayespip.mcmc.fit import PymcFit, pymc_fit
+from bayespip.model_data.outcomes import Outcomes
 from bayespip.models import load
-from bayespip.outcomes import Outcomes
 from bayespip.sensitivity import correlation_grid
 
 MODEL = load("multivariate")

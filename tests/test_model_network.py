@@ -7,13 +7,13 @@ from simulated_networks import MANY, PRIORS, TRIANGLE, design, pair, written_out
 from test_networks import cooper
 
 from bayespip import priors as p
-from bayespip.diagnostics import diagnose
 from bayespip.effects import EffectSizes
-from bayespip.exact import exact_fit
-from bayespip.mcmc import PymcFit, pymc_fit
+from bayespip.exact.fit import exact_fit
+from bayespip.mcmc.diagnostics import diagnose
+from bayespip.mcmc.fit import PymcFit, pymc_fit
+from bayespip.model_data.network_trials import Trial
+from bayespip.model_data.networks import Network
 from bayespip.models import load
-from bayespip.network_trials import Trial
-from bayespip.networks import Network
 
 MODEL = load("network")
 LOGP_TOLERANCE = 1e-11  # relative: a Cholesky factor beside eigenvectors, both in double precision

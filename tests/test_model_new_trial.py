@@ -7,18 +7,18 @@ from reference_data import load_reference
 from scipy import stats
 
 from bayespip import priors as p
-from bayespip.cases import cases, pooled_results
 from bayespip.catalogue import load_review
 from bayespip.cross_validation import leave_one_out
-from bayespip.diagnostics import diagnose
 from bayespip.effects import EffectSizes
-from bayespip.exact import exact_fit
-from bayespip.mcmc import PymcFit, pymc_fit
+from bayespip.exact.fit import exact_fit
+from bayespip.mcmc.diagnostics import diagnose
+from bayespip.mcmc.fit import PymcFit, pymc_fit
+from bayespip.model_data.new_trials import TrialToCome
 from bayespip.models import load
-from bayespip.new_evidence import predict_trial
-from bayespip.new_trials import TrialToCome
-from bayespip.robust import RobustFit, robust_fit
-from bayespip.robust_priors import RobustPrior, RobustPriors, map_components, robust_prior
+from bayespip.new_evidence.prediction import predict_trial
+from bayespip.new_evidence.robust_fit import RobustFit, robust_fit
+from bayespip.new_evidence.robust_priors import RobustPrior, RobustPriors, map_components, robust_prior
+from bayespip.reanalysis.cases import cases, pooled_results
 
 MODEL = load("new_trial")
 WEAK = p.Priors(p.normal(0, 2), p.half_normal(0.5))

@@ -10,14 +10,14 @@ from reference_data import load_reference
 from scipy import stats
 
 from bayespip import priors as p
-from bayespip.cases import cases, pooled_results
 from bayespip.catalogue import load_review
-from bayespip.diagnostics import diagnose
 from bayespip.effects import EffectSizes, effect_sizes
-from bayespip.exact import exact_fit
-from bayespip.mcmc import PymcFit, pymc_fit
+from bayespip.exact.fit import exact_fit
+from bayespip.mcmc.diagnostics import diagnose
+from bayespip.mcmc.fit import PymcFit, pymc_fit
+from bayespip.model_data.two_arms import Means
 from bayespip.models import load
-from bayespip.two_arms import Means
+from bayespip.reanalysis.cases import cases, pooled_results
 
 MODEL = load("normal_arms")
 WEAK = p.Priors(p.normal(0, 2.82), p.half_normal(0.5))

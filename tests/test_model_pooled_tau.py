@@ -8,14 +8,14 @@ from scipy import stats
 from simulated_outcomes import APART, PRIORS, SHARED, design
 
 from bayespip import priors as p
-from bayespip.common_tau import ACROSS, implied_tau
-from bayespip.diagnostics import diagnose
 from bayespip.effects import EffectSizes
-from bayespip.exact import exact_fit
+from bayespip.exact.fit import exact_fit
 from bayespip.fits import compare
-from bayespip.mcmc import PymcFit, pymc_fit
+from bayespip.mcmc.diagnostics import diagnose
+from bayespip.mcmc.fit import PymcFit, pymc_fit
+from bayespip.model_data.outcomes import Outcomes
+from bayespip.model_parts.common_tau import ACROSS, implied_tau
 from bayespip.models import load
-from bayespip.outcomes import Outcomes
 
 MODEL = load("pooled_tau")
 LOGP_TOLERANCE = 1e-12  # relative: both sides are closed forms in double precision

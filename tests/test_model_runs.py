@@ -6,9 +6,9 @@ from rm5_files import real
 
 import bayespip as bp
 from bayespip import priors as p
-from bayespip.findings import findings, unfitted
-from bayespip.summary import summary
-from bayespip.terminal import show
+from bayespip.text.findings import findings, unfitted
+from bayespip.text.summary import summary
+from bayespip.text.terminal import show
 
 TWO = (
     bp.Priors(p.normal(0, 2.82), p.half_normal(0.5), name="weak"),

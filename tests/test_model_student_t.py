@@ -8,10 +8,10 @@ from scipy import stats
 
 from bayespip import priors as p
 from bayespip.cross_validation import leave_one_out
-from bayespip.diagnostics import diagnose
 from bayespip.effects import EffectSizes
-from bayespip.exact import exact_fit
-from bayespip.mcmc import PymcFit, pymc_fit
+from bayespip.exact.fit import exact_fit
+from bayespip.mcmc.diagnostics import diagnose
+from bayespip.mcmc.fit import PymcFit, pymc_fit
 from bayespip.models import load
 
 MODEL = load("student_t")

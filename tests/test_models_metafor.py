@@ -10,9 +10,9 @@ import pytest
 
 from bayespip import priors as p
 from bayespip.effects import EffectSizes
+from bayespip.model_data.moderators import ModeratedEffects
+from bayespip.model_data.networks import Network
 from bayespip.models import load
-from bayespip.moderators import ModeratedEffects
-from bayespip.networks import Network
 
 REFERENCE = json.loads((Path(__file__).parent / "reference" / "models.json").read_text(encoding="utf-8"))
 TAU2 = {"meta_regression": [0, 0.1, 0.5], "network": [0.01, 0.1, 0.5]}

@@ -7,11 +7,11 @@ from simulated_networks import MANY, PRIORS, TRIANGLE, pair
 from test_networks import cooper
 
 from bayespip import priors as p
-from bayespip.diagnostics import diagnose
 from bayespip.effects import EffectSizes
-from bayespip.mcmc import PymcFit, pymc_fit
+from bayespip.mcmc.diagnostics import diagnose
+from bayespip.mcmc.fit import PymcFit, pymc_fit
+from bayespip.model_data.networks import Network
 from bayespip.network_tables import inconsistency_table, league_table, rank_table
-from bayespip.networks import Network
 
 MCSE_BOUND = 5  # the run's own rule; a normal deviate exceeds it once in 1.7 million
 KNOWN_TAU = 0.2

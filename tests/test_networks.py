@@ -8,8 +8,8 @@ import pytest
 from simulated_networks import MANY, TRIANGLE, pair
 
 from bayespip.effects import effect_sizes
-from bayespip.network_trials import Trial
-from bayespip.networks import Network
+from bayespip.model_data.network_trials import Trial
+from bayespip.model_data.networks import Network
 
 # invented
 MEANS = pd.DataFrame(

@@ -8,12 +8,12 @@ from scipy import stats
 
 from bayespip import priors as p
 from bayespip.effects import EffectSizes
-from bayespip.exact import exact_fit
-from bayespip.new_evidence import predict_trial, update
-from bayespip.new_trials import TrialSize, standard_error
-from bayespip.outside_evidence import external_evidence
-from bayespip.robust import robust_fit
-from bayespip.robust_priors import RobustPriors, robust_prior
+from bayespip.exact.fit import exact_fit
+from bayespip.model_data.new_trials import TrialSize, standard_error
+from bayespip.new_evidence.outside import external_evidence
+from bayespip.new_evidence.prediction import predict_trial, updated_fit
+from bayespip.new_evidence.robust_fit import robust_fit
+from bayespip.new_evidence.robust_priors import RobustPriors, robust_prior
 
 PAIR = EffectSizes(["simulated 1", "simulated 2"], [0.1, 0.9], [0.2, 0.3], "SMD")
 WEAK = p.Priors(p.normal(0, 2), p.half_normal(0.5))
@@ -96,7 +96,7 @@ def test_evidence_that_counts_trials_twice_is_marked() -> None:
 def test_the_update_is_the_fit_of_all_studies(priors: p.Priors | RobustPriors) -> None:
     new = EffectSizes(["new"], [0.4], [0.15], "SMD")
     both = EffectSizes([*PAIR.study, "new"], [0.1, 0.9, 0.4], [0.2, 0.3, 0.15], "SMD")
-    found = update(PAIR, priors, new, level=0.9)
+    found = updated_fit(PAIR, priors, new, level=0.9)
     expected = (robust_fit if isinstance(priors, RobustPriors) else exact_fit)(both, priors, level=0.9)
     assert found.effects.study == both.study
     for name in ("mu", "tau", "theta_new"):
@@ -109,11 +109,11 @@ def test_the_evidence_of_an_update_is_the_predictive_density() -> None:
     """p(y_new | y) = p(y, y_new) / p(y): two ways through the quadrature."""
     new = EffectSizes(["new"], [0.4], [0.15], "SMD")
     density = predict_trial(exact_fit(PAIR, WEAK), 0.15).y_new.pdf(0.4)
-    before, after = exact_fit(PAIR, WEAK), update(PAIR, WEAK, new)
+    before, after = exact_fit(PAIR, WEAK), updated_fit(PAIR, WEAK, new)
     assert after.log_evidence - before.log_evidence == pytest.approx(math.log(density), rel=1e-8)
     earlier = RobustPriors(robust_prior(0.3, 0.1, weight=0.3, vague=WEAK.mu, measure="SMD"), WEAK.tau)
     robust = robust_fit(PAIR, earlier)
-    gained = update(PAIR, earlier, new).log_evidence - robust.log_evidence
+    gained = updated_fit(PAIR, earlier, new).log_evidence - robust.log_evidence
     assert gained == pytest.approx(math.log(predict_trial(robust, 0.15).y_new.pdf(0.4)), rel=1e-8)
 
 
@@ -126,4 +126,4 @@ def test_the_evidence_of_an_update_is_the_predictive_density() -> None:
 )
 def test_a_trial_that_does_not_fit_is_refused(new: EffectSizes, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        update(PAIR, WEAK, new)
+        updated_fit(PAIR, WEAK, new)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from bayespip.effects import EffectSizes, effect_sizes
-from bayespip.new_trials import PLANNED, TrialSize, TrialToCome, standard_error
+from bayespip.model_data.new_trials import PLANNED, TrialSize, TrialToCome, standard_error
 
 EXACT = 1e-12  # relative: the same closed forms
 ROUNDED = 1e-9  # relative: effects recovered from means that were computed from them

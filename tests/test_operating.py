@@ -12,7 +12,7 @@ from bayespip.calibration import TRIALS, Arms, Errors, Scenario, operating_chara
 from bayespip.calibration.operating import STATISTICS
 from bayespip.calibration.scenarios import simulated
 from bayespip.effects import EffectSizes, effect_sizes
-from bayespip.exact import exact_fit
+from bayespip.exact.fit import exact_fit
 from bayespip.priors.sets import default_priors
 
 NORMAL = stats.norm

@@ -5,7 +5,7 @@ import pytest
 from simulated_outcomes import APART, SHARED
 
 from bayespip.effects import EffectSizes
-from bayespip.outcomes import Outcomes
+from bayespip.model_data.outcomes import Outcomes
 
 ONE = EffectSizes(["a", "b"], [0.1, 0.9], [0.2, 0.3], "SMD")
 OTHER = EffectSizes(["c"], [0.2], [0.1], "SMD")

@@ -7,9 +7,9 @@ import pytest
 from bayespip import priors as p
 from bayespip.effects import EffectSizes
 from bayespip.measures import MEASURES
-from bayespip.new_evidence import update
-from bayespip.outside_evidence import Evidence, beside, external_evidence
-from bayespip.robust_priors import robust_prior
+from bayespip.new_evidence.outside import Evidence, beside, external_evidence
+from bayespip.new_evidence.prediction import updated_fit
+from bayespip.new_evidence.robust_priors import robust_prior
 
 BY_ID = {e.id: e for e in external_evidence("pip")}
 SENSITIVITY = EffectSizes(["simulated 1", "simulated 2"], [-0.2, 0.1], [0.2, 0.25], "SMD")
@@ -42,7 +42,7 @@ def test_beside_a_result_it_says_what_may_be_done_with_it() -> None:
 def test_video_feedback_is_not_pooled(measure: str) -> None:
     effects = EffectSizes(SENSITIVITY.study, SENSITIVITY.yi, SENSITIVITY.sei, measure)
     with pytest.raises(ValueError, match=r"barnicot-m5 cannot be pooled: .*video feedback \(VIPP-PMH\)") as refusal:
-        update(effects, WEAK, BY_ID["barnicot-m5"])
+        updated_fit(effects, WEAK, BY_ID["barnicot-m5"])
     assert ("it is RR, the review's result SMD" in str(refusal.value)) == (measure == "SMD")
 
 
@@ -50,7 +50,7 @@ def test_an_earlier_meta_analysis_is_not_pooled_either() -> None:
     with pytest.raises(
         ValueError, match=r"bk2003-sensitivity \(SMD, .*\) cannot be pooled: it has no standard error; it counts"
     ):
-        update(SENSITIVITY, WEAK, BY_ID["bk2003-sensitivity"])
+        updated_fit(SENSITIVITY, WEAK, BY_ID["bk2003-sensitivity"])
 
 
 def test_video_feedback_is_no_prior() -> None:
@@ -75,11 +75,11 @@ def test_a_later_trial_on_the_same_question_is_pooled() -> None:
     se = math.log(1.5) / 1.959963984540054
     assert trial.se == pytest.approx(se, rel=1e-12)
     effects = EffectSizes(SENSITIVITY.study, SENSITIVITY.yi, SENSITIVITY.sei, "RR")
-    found = update(effects, WEAK, trial)
+    found = updated_fit(effects, WEAK, trial)
     assert found.effects.study[-1] == "later"
-    assert found.mu.point == update(effects, WEAK, EffectSizes(["x"], [math.log(0.8)], [trial.se], "RR")).mu.point
+    assert found.mu.point == updated_fit(effects, WEAK, EffectSizes(["x"], [math.log(0.8)], [trial.se], "RR")).mu.point
     twice = Evidence(**common, measure="RR", estimate=0.8, lower=0.6, upper=1.1, counted_twice="it is among them")
     with pytest.raises(
         ValueError, match=r"later \(RR, the same\) cannot be pooled: it counts trials twice: it is among"
     ):
-        update(effects, WEAK, twice)
+        updated_fit(effects, WEAK, twice)

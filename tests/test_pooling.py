@@ -14,10 +14,10 @@ from reference_data import load_reference
 from scipy.stats import chi2, norm
 
 from bayespip.effects import effect_sizes
-from bayespip.frequentist import frequentist_fit
-from bayespip.mantel_haenszel import CONVENTIONS
+from bayespip.frequentist.fit import frequentist_fit
+from bayespip.frequentist.mantel_haenszel import CONVENTIONS
+from bayespip.frequentist.pooling import pool, study_effects, subgroup_test
 from bayespip.measures import MEASURES, Measure
-from bayespip.pooling import pool, study_effects, subgroup_test
 from bayespip.settings import Settings
 
 # The bar of the issue, against metafor 5.0-1 (the reference holds 15 digits).

@@ -5,16 +5,16 @@ import pytest
 
 import bayespip as bp
 from bayespip import priors as p
-from bayespip.bounds import sample
-from bayespip.consistent import Family, consistent_studies
-from bayespip.exact import exact_fit
-from bayespip.new_evidence import predict_trial
-from bayespip.new_trials import TrialSize, standard_error
-from bayespip.outside_evidence import external_evidence
-from bayespip.robust import robust_fit
-from bayespip.robust_priors import RobustPriors, robust_prior
+from bayespip.exact.fit import exact_fit
+from bayespip.model_data.new_trials import TrialSize, standard_error
+from bayespip.new_evidence.outside import external_evidence
+from bayespip.new_evidence.planning import SuccessRule, assurance
+from bayespip.new_evidence.prediction import predict_trial
+from bayespip.new_evidence.robust_fit import robust_fit
+from bayespip.new_evidence.robust_priors import RobustPriors, robust_prior
+from bayespip.published_only.bounds import sample
+from bayespip.published_only.consistent import Family, consistent_studies
 from bayespip.sensitivity.predictions import assurance_over_members, predict_over_members
-from bayespip.trial_planning import Rule, assurance
 
 REVIEW = bp.load_review("pip")
 WEAK = p.Priors(p.normal(0, 2), p.half_normal(0.3))
@@ -75,7 +75,7 @@ def test_a_robust_prior_is_marked_here_too() -> None:
 
 @pytest.mark.slow
 def test_assurance_over_members_holds_that_of_the_reference() -> None:
-    family, rule = _family("P3"), Rule("lower", prob=0.9)
+    family, rule = _family("P3"), SuccessRule("lower", prob=0.9)
     trials = [0.3, TrialSize(60, 60, control_risk=0.4, effect=0.6)]
     table = assurance_over_members(family, WEAK, trials, rule)
     expected = assurance(family.illustration(), WEAK, [0.3], rule)

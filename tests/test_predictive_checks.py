@@ -7,10 +7,10 @@ from scipy import stats
 
 from bayespip import priors as p
 from bayespip.effects import EffectSizes, effect_sizes
-from bayespip.mcmc import PymcFit, pymc_fit
-from bayespip.outcomes import Outcomes
+from bayespip.mcmc.fit import PymcFit, pymc_fit
+from bayespip.model_data.outcomes import Outcomes
+from bayespip.model_data.two_arms import Counts, Means
 from bayespip.predictive_checks import predictive_checks, prior_predictive
-from bayespip.two_arms import Counts, Means
 
 FAR = EffectSizes("abcd", [0.1, 0.2, 0.0, 3.0], [0.2, 0.3, 0.25, 0.2], "SMD")
 PRIORS = p.Priors(p.normal(0, 1.55), p.half_normal(0.5))

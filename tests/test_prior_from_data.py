@@ -11,9 +11,9 @@ from scipy import integrate, stats
 
 from bayespip import priors as pr
 from bayespip.effects import EffectSizes
-from bayespip.exact import exact_fit
-from bayespip.mcmc import pymc_fit
-from bayespip.propriety import moment_exists
+from bayespip.exact.fit import exact_fit
+from bayespip.exact.propriety import moment_exists
+from bayespip.mcmc.fit import pymc_fit
 
 SEI = np.array([0.2, 0.5, 0.35])
 TAU = np.geomspace(1e-3, 50, 23)

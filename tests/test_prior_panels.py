@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 
 from bayespip import priors as pr
-from bayespip.prior_panels import at_nodes, prior_panels
+from bayespip.exact.prior_panels import at_nodes, prior_panels
+from bayespip.exact.quadrature import NODES, ORDER
 from bayespip.priors.lookup import select
-from bayespip.quadrature import NODES, ORDER
 
 # Of max(1, |log density|), where the density is no less than exp(-600) of its largest.
 FOLLOWED = 1e-11

@@ -7,7 +7,7 @@ import pytest
 from scipy import integrate
 
 from bayespip import priors as p
-from bayespip.propriety import moment_exists, require_proper_posterior
+from bayespip.exact.propriety import moment_exists, require_proper_posterior
 
 YI, SEI = np.array([0.3, -0.2, 0.9, 0.1]), np.array([0.2, 0.5, 0.4, 0.3])
 SLOPE_TOLERANCE = 0.01  # the tails are reached only to the order of (sei / tau)^2 and tau^2 / scale^2

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bayespip.quadrature import NODES, ORDER, WEIGHTS, Panels, adapt, cumulative, panel_nodes
+from bayespip.exact.quadrature import NODES, ORDER, WEIGHTS, Panels, adapt, cumulative, panel_nodes
 
 LOWER, UPPER = math.log(1e-9), 300.0
 # Panels are split until the last coefficients are below 1e-12 of the integral; a few panels add up.

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import pytest
 
 import bayespip as bp
-from bayespip.wording import estimate, spread
+from bayespip.text.wording import estimate, spread
 
 README = Path(__file__).parents[1] / "README.md"
 ANALYSES = ("P1", "P2", "P5", "P9", "P13")

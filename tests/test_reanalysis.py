@@ -9,9 +9,9 @@ from reanalyses import IDS, TWO, published, sampled, study_data
 
 import bayespip as bp
 from bayespip import priors
-from bayespip.comparison import COLUMNS
-from bayespip.consistent import consistent_studies
-from bayespip.reanalysis import EXACT, SAMPLED
+from bayespip.published_only.consistent import consistent_studies
+from bayespip.reanalysis.comparison import COLUMNS
+from bayespip.reanalysis.job import EXACT, SAMPLED
 
 REQUIRED = (
     *("analysis", "outcome", "timepoint", "measure", "k", "basis", "method", "prior", "parameter"),

@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 
 import bayespip as bp
 from bayespip import priors
-from bayespip.cases import pooled_results
 from bayespip.cli import app
-from bayespip.findings import findings
 from bayespip.plots import comparison_rows
-from bayespip.summary import summary
+from bayespip.reanalysis.cases import pooled_results
+from bayespip.text.findings import findings
+from bayespip.text.summary import summary
 
 # Results, totals and subgroups, that each file stores, and one of its analyses.
 FILES = {

@@ -11,12 +11,12 @@ from reanalyses import study_data
 from typer.testing import CliRunner
 
 from bayespip import cli
-from bayespip.findings import findings
 from bayespip.report import documents
 from bayespip.report.documents import PDF_ENGINES, write_document
 from bayespip.report.methods import methods
 from bayespip.report.plain_language import plain_language
 from bayespip.report.verdicts import verdicts
+from bayespip.text.findings import findings
 
 RATINGS = {"1.1": ("moderate", "large")}
 

@@ -11,8 +11,8 @@ import pytest
 from reanalyses import published, study_data
 
 import bayespip as bp
-from bayespip import wording
 from bayespip.report.explorer import explorer, explorer_head
+from bayespip.text import wording
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reanalyses import published, study_data
 
-from bayespip.findings import findings
 from bayespip.report.latex import escaped, latex_comparison, latex_outcome
-from bayespip.summary import first_tables
+from bayespip.text.findings import findings
+from bayespip.text.summary import first_tables
 
 HOSTILE = r"<script> \input{/etc/passwd} 50% & a_b #1 $x$ ~ ^ {\bf} " + '"'
 

@@ -11,9 +11,9 @@ from reanalyses import published, study_data
 from simulated import simulated
 
 import bayespip as bp
-from bayespip.findings import findings
 from bayespip.report.grade import LEVELS, SIZES, Rating
 from bayespip.report.plain_language import HEADINGS, percent, plain_language
+from bayespip.text.findings import findings
 
 GRADE = (
     r"\b(probabl[ey]|likely|unlikely|may|might|uncertain\w*|certain\w*|evidence|suggests?|slight\w*|"

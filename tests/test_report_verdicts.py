@@ -8,9 +8,9 @@ import pytest
 from reanalyses import published, study_data
 
 import bayespip as bp
-from bayespip import wording
-from bayespip.findings import findings
 from bayespip.report.verdicts import RULES, probability_limits, verdicts
+from bayespip.text import wording
+from bayespip.text.findings import findings
 
 # Words of certainty (GRADE's), of cause, and of evidence, which a verdict does not weigh
 JUDGED = r"\b(probabl[ey]|likely|may|might|uncertain\w*|certain\w*|evidence|suggests?|effective\w*|caus\w*|prove\w*)\b"

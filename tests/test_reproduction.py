@@ -9,9 +9,9 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import chi2
 
-from bayespip.mantel_haenszel import CONVENTIONS
+from bayespip.frequentist.mantel_haenszel import CONVENTIONS
+from bayespip.frequentist.pooling import pool, subgroup_test
 from bayespip.measures import MEASURES
-from bayespip.pooling import pool, subgroup_test
 from bayespip.readers import read_review
 from bayespip.reproduction import COLUMNS, QUANTITIES, SUBGROUP_TEST, reproduce, tally
 from bayespip.review import Analysis, Review

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from bayespip import load_review
-from bayespip.cases import Case, cases, pooled_results
+from bayespip.model_data.review_outcomes import MEMBERS, outcomes_of, over_members
 from bayespip.models import load
 from bayespip.priors import Priors, half_normal, normal
-from bayespip.review_outcomes import MEMBERS, outcomes_of, over_members
+from bayespip.reanalysis.cases import Case, cases, pooled_results
 
 
 @cache

@@ -9,11 +9,17 @@ from scipy.integrate import quad, simpson, trapezoid
 
 from bayespip import priors as p
 from bayespip.effects import EffectSizes
-from bayespip.exact import exact_fit
+from bayespip.exact.fit import exact_fit
 from bayespip.fits import compare
-from bayespip.outside_evidence import Evidence, external_evidence
-from bayespip.robust import RobustFit, fit_exactly, robust_fit
-from bayespip.robust_priors import RobustPrior, RobustPriors, map_components, robust_prior, unit_information
+from bayespip.new_evidence.outside import Evidence, external_evidence
+from bayespip.new_evidence.robust_fit import RobustFit, fit_exactly, robust_fit
+from bayespip.new_evidence.robust_priors import (
+    RobustPrior,
+    RobustPriors,
+    map_components,
+    robust_prior,
+    unit_information,
+)
 
 PAIR = EffectSizes(["simulated 1", "simulated 2"], [0.1, 0.9], [0.2, 0.3], "SMD")
 VAGUE, TAU = p.normal(0, 2), p.half_normal(0.5)

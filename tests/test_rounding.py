@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 import bayespip as bp
+from bayespip.published_only.rounding import printed_range
 from bayespip.review import Printed, Reported
-from bayespip.rounding import printed_range
 
 REVIEW = bp.load_review("pip")
 PUBLISHED = {a.id: a.reported for a in REVIEW if a.reported is not None}

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 from reanalyses import published, sampled, study_data
 
-from bayespip.saving import writable
+from bayespip.reanalysis.saving import writable
 
 ALWAYS = {
     *("assumptions.csv", "comparison.csv", "comparison.parquet", "summary.md", "tipping.csv"),

@@ -5,7 +5,7 @@ import pytest
 
 from bayespip import priors as p
 from bayespip.calibration import sbc, sbc_table
-from bayespip.calibration.sbc import _pit
+from bayespip.calibration.ranks import _pit
 from bayespip.effects import EffectSizes
 from bayespip.models import load
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bayespip.scale_mixtures import log_normal_plus_t, log_normal_plus_two_t
+from bayespip.model_parts.scale_mixtures import log_normal_plus_t, log_normal_plus_two_t
 
 TOLERANCE = 1e-8  # what scale_mixtures states of its rule
 TOLERANCE_TWO = 1e-4

@@ -9,9 +9,9 @@ import pytest
 
 import bayespip as bp
 from bayespip import priors as pr
-from bayespip.bounds import bounds
-from bayespip.consistent import consistent_studies
-from bayespip.quantities import Bayesian
+from bayespip.published_only.bounds import bounds
+from bayespip.published_only.consistent import consistent_studies
+from bayespip.reanalysis.quantities import Bayesian
 from bayespip.sensitivity.grid import FREQUENTIST, SCALE_FAMILIES, SCALES, as_dataset, default_grid, prior_grid
 
 THREE = bp.EffectSizes(list("abc"), [0.3, 1.4, 0.6], [0.35, 0.5, 0.3], "OR")

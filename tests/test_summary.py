@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from reanalyses import published, study_data
 
 import bayespip as bp
-from bayespip import wording
-from bayespip.findings import agreement, findings, unpublished
-from bayespip.found import paragraph
-from bayespip.reanalysis import DEPENDENCE
-from bayespip.summary import summary
+from bayespip.reanalysis.job import DEPENDENCE
+from bayespip.text import wording
+from bayespip.text.findings import agreement, findings, unpublished
+from bayespip.text.sentences import paragraph
+from bayespip.text.summary import summary
 
 SECTIONS = [
     "What is found",

@@ -18,7 +18,7 @@ import bayespip as bp
 from bayespip import priors
 from bayespip.cli import app
 from bayespip.priors.sets import default_priors
-from bayespip.quantities import EXACT
+from bayespip.reanalysis.quantities import EXACT
 from bayespip.sweeping import reviews
 from bayespip.sweeping.parts import SCHEMA, key_of
 from bayespip.sweeping.settings import require_same_versions, settings_of

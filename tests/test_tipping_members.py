@@ -7,9 +7,9 @@ import pytest
 
 import bayespip as bp
 from bayespip import priors as pr
-from bayespip.bounds import bounds, sample
-from bayespip.consistent import consistent_studies
-from bayespip.quantities import Bayesian
+from bayespip.published_only.bounds import bounds, sample
+from bayespip.published_only.consistent import consistent_studies
+from bayespip.reanalysis.quantities import Bayesian
 from bayespip.sensitivity.members import _first_loss, tipping_of, tipping_range
 from bayespip.sensitivity.tipping import SCEPTICAL, tipping_point
 

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 import bayespip as bp
-from bayespip.bounds import bounds, sample
-from bayespip.consistent import consistent_studies
-from bayespip.frequentist_batches import frequentist_batch
-from bayespip.quantities import QUANTITIES
-from bayespip.trials import control_trials, largest_arm
-from bayespip.variances import TrialSizes, trial_sizes, two_by_two
+from bayespip.frequentist.batches import frequentist_batch
+from bayespip.published_only.bounds import bounds, sample
+from bayespip.published_only.consistent import consistent_studies
+from bayespip.published_only.trials import control_trials, largest_arm
+from bayespip.published_only.variances import TrialSizes, trial_sizes, two_by_two
+from bayespip.reanalysis.quantities import QUANTITIES
 
 REVIEW = bp.load_review("pip")
 TRIALS, ASSUMED = control_trials(REVIEW.studies)
@@ -170,7 +170,7 @@ def test_trial_sizes_fix_q(key: str, low: float, high: float, slack: float) -> N
 @pytest.mark.parametrize(("key", "k"), [("P13", 4), ("P15", 3), ("P17", 2), ("P18", 4)])
 def test_the_box_that_is_sampled_holds_every_feasible_member(key: str, k: int) -> None:
     """Members are drawn from a box of variance ratios; a box as wide as the largest ratio finds no others."""
-    from bayespip.bounds import ratio_box, root_q_range
+    from bayespip.published_only.bounds import ratio_box, root_q_range
 
     family = consistent_studies(REVIEW[key].reported, k=k, trials=TRIALS)
     points, _ = sample(family, at_vertices=True, seed=4, size=2**15)

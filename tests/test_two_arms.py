@@ -10,10 +10,10 @@ import simulated
 
 from bayespip import priors as p
 from bayespip import read_review
-from bayespip.cases import Case, cases, pooled_results
 from bayespip.catalogue import load_review
 from bayespip.effects import EffectSizes
-from bayespip.two_arms import Counts, counts_of, require_counts
+from bayespip.model_data.two_arms import Counts, counts_of, require_counts
+from bayespip.reanalysis.cases import Case, cases, pooled_results
 
 SIMULATED = pd.DataFrame(
     {"study": ["a", "b"], "event_e": [1, 0], "n_e": [10, 20], "event_c": [3, 0], "n_c": [11, 22], "arm": ["x", "y"]}

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from bayespip.effects import effect_sizes
-from bayespip.two_arms import Means
+from bayespip.model_data.two_arms import Means
 
 # Simulated.
 TABLE = pd.DataFrame(

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bayespip.published_only.variances import TrialSizes
     from bayespip.review import Printed, Reported
-    from bayespip.variances import TrialSizes
 
 _HALVINGS = 40  # of a bracket: to 1e-12 of its width
 _TOUCH = 1e-9  # relative; ranges that meet within this differ by floating-point error only

@@ -13,8 +13,8 @@ from scipy import special
 from bayespip.auditing.heterogeneity import df_of, least_q, q_ranges
 from bayespip.auditing.wording import Finding, upwards
 from bayespip.catalogue import STATED
-from bayespip.trials import control_trials
-from bayespip.variances import trial_sizes
+from bayespip.published_only.trials import control_trials
+from bayespip.published_only.variances import trial_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bayespip.auditing.wording import CERTAINTIES
-from bayespip.wording import count
+from bayespip.text.wording import count
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -96,7 +96,7 @@ def effects(k: int) -> EffectSizes:
 
 def counts(k: int, measure: str) -> Any:
     """Arms of 25 to 150 participants."""
-    from bayespip.two_arms import Counts
+    from bayespip.model_data.two_arms import Counts
 
     (n_e, n_c), none = np.resize(PARTICIPANTS, (k, 2)).T, np.zeros(k)
     return Counts(trials(k), none, n_e, none, n_c, measure)
@@ -104,7 +104,7 @@ def counts(k: int, measure: str) -> Any:
 
 def means(k: int, measure: str) -> Any:
     """Arms of 5 to 40 participants."""
-    from bayespip.two_arms import Means
+    from bayespip.model_data.two_arms import Means
 
     (n_e, n_c), (sd_e, sd_c) = np.resize(SMALL_ARMS, (k, 2)).T, np.resize(SPREADS, (k, 2)).T
     none = np.zeros(k)
@@ -113,7 +113,7 @@ def means(k: int, measure: str) -> Any:
 
 def outcomes(k: int, labels: str, *, shared: bool) -> Any:
     """Outcomes of k studies each, of the same trials or of others."""
-    from bayespip.outcomes import Outcomes
+    from bayespip.model_data.outcomes import Outcomes
 
     sei = np.random.default_rng(7).uniform(0.15, 0.5, (len(labels), k))
     names = {label: trials(k) if shared else [f"{label} {trial}" for trial in trials(k)] for label in labels}
@@ -125,7 +125,7 @@ def moderated(k: int) -> Any:
     """The weeks that a programme lasted and, with more than two trials, their risk of bias."""
     import pandas as pd
 
-    from bayespip.moderators import ModeratedEffects
+    from bayespip.model_data.moderators import ModeratedEffects
 
     table = pd.DataFrame({"study": trials(k), "weeks": np.resize([10.0, 20.0, 12.0, 30.0, 25.0], k)})
     if k > 2:
@@ -135,21 +135,21 @@ def moderated(k: int) -> Any:
 
 def biased(k: int) -> Any:
     """Every other trial at high risk of a bias of 0.3, give or take 0.2."""
-    from bayespip.bias import BiasedEffects
+    from bayespip.model_data.bias import BiasedEffects
 
     return BiasedEffects(effects(k), np.arange(k) % 2 == 0, 0.3, 0.2, favours="higher")
 
 
 def discounted(k: int) -> Any:
     """Every other trial at high risk of bias, its likelihood to the power 1/2."""
-    from bayespip.bias import DiscountedEffects
+    from bayespip.model_data.bias import DiscountedEffects
 
     return DiscountedEffects(effects(k), np.arange(k) % 2 == 0, 0.5)
 
 
 def categories(k: int) -> Any:
     """Four categories in two trials; three in more, which have as many parameters."""
-    from bayespip.categories import Categories
+    from bayespip.model_data.categories import Categories
 
     control = {"secure": 0.55, "avoidant": 0.15, "resistant": 0.1, "disorganised": 0.2}
     if k > 2:
@@ -160,8 +160,8 @@ def categories(k: int) -> Any:
 
 def to_come(k: int, *, robust: bool) -> Any:
     """A trial to come with a standard error of 0.25, beside earlier evidence of 0.5, give or take 0.2, or none."""
-    from bayespip.new_trials import TrialToCome
-    from bayespip.robust_priors import robust_prior
+    from bayespip.model_data.new_trials import TrialToCome
+    from bayespip.new_evidence.robust_priors import robust_prior
 
     earlier = robust_prior(0.5, 0.2, weight=0.5, vague=PRIORS.mu, measure="SMD", source="simulated")
     return TrialToCome(effects(k), 0.25, earlier if robust else None)
@@ -169,8 +169,8 @@ def to_come(k: int, *, robust: bool) -> Any:
 
 def network(k: int, *, split: bool = False) -> Any:
     """Trials of two and three arms in turn, on three treatments; split, with control against pip apart."""
-    from bayespip.network_trials import Trial
-    from bayespip.networks import Network
+    from bayespip.model_data.network_trials import Trial
+    from bayespip.model_data.networks import Network
 
     sd = np.random.default_rng(7).uniform(0.1, 0.35, (k, 3))
     made = []

@@ -163,7 +163,7 @@ def _by_size(trials: Estimates) -> Iterator[tuple[NDArray[np.intp], Vector, Vect
 
 
 def _frequentist(trials: Estimates, methods: Sequence[tuple[str, str]], level: float) -> Iterator[Intervals]:
-    from bayespip.frequentist_batches import CI_METHODS, frequentist_batch
+    from bayespip.frequentist.batches import CI_METHODS, frequentist_batch
 
     groups = list(_by_size(trials))
     for tau2, ci in methods:
@@ -177,8 +177,8 @@ def _frequentist(trials: Estimates, methods: Sequence[tuple[str, str]], level: f
 def _exact(
     trials: Estimates, priors: Sequence[Priors], measure: str, columns: tuple[str, ...], level: float
 ) -> Iterator[Intervals]:
-    from bayespip.batches import exact_batch
     from bayespip.effects import EffectSizes
+    from bayespip.exact.batches import exact_batch
 
     labels = [f"simulated {i + 1}" for i in range(trials.yi.shape[1])]
     found = np.full((3, len(priors), len(trials.yi)), np.nan)

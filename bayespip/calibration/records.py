@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayespip.calibration.sbc import sbc, sbc_table
+from bayespip.calibration.ranks import sbc, sbc_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bayespip.arm_formulas import ARM_FORMULAS, is_uninformative
 from bayespip.measures import MEASURES
 from bayespip.priors import Prior, log_normal
+from bayespip.study_data.arm_formulas import ARM_FORMULAS, is_uninformative
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.patches import Patch
 
-from bayespip.calibration.sbc import PROB, ecdfs
+from bayespip.calibration.ranks import PROB, ecdfs
 from bayespip.plots.axes import plain_axis, settle, start
 from bayespip.plots.style import COLUMN, FAINT, PALE, drawing, looks
 

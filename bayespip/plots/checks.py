@@ -9,7 +9,7 @@ from bayespip.plots.style import MM, PAGE, drawing, looks
 if TYPE_CHECKING:
     from arviz_plots import PlotCollection
 
-    from bayespip.mcmc import PymcFit
+    from bayespip.mcmc.fit import PymcFit
 
 __all__ = ["plot_checks"]
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayespip.comparison import NOT_POOLED
 from bayespip.measures import MEASURES, Measure
 from bayespip.priors.sets import POOLED_TOPIC, TOPICS
-from bayespip.quantities import EXACT, Frequentist
-from bayespip.wording import number
+from bayespip.reanalysis.comparison import NOT_POOLED
+from bayespip.reanalysis.quantities import EXACT, Frequentist
+from bayespip.text.wording import number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from bayespip.arm_names import arm_names
-from bayespip.comparison import published_row
 from bayespip.effects import EffectSizes
 from bayespip.fits import compare
 from bayespip.plots import comparison_rows as kinds
 from bayespip.plots.axes import sides_of
 from bayespip.plots.bias import domains, judgement
 from bayespip.plots.rows import measure_of, reach
-from bayespip.quantities import EXACT
+from bayespip.reanalysis.comparison import published_row
+from bayespip.reanalysis.quantities import EXACT
+from bayespip.text.arm_names import arm_names
 
 if TYPE_CHECKING:
     from bayespip.fits import Fit

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.lines import Line2D
 
-from bayespip.exact import ExactFit
+from bayespip.exact.fit import ExactFit
+from bayespip.exact.posterior import given_tau, mu_prior_components
 from bayespip.plots.axes import effect_axis, null_line, plain_axis, settle, start, tau_label
 from bayespip.plots.style import BLACK, BLUE, COLUMN, VERMILION, drawing
-from bayespip.posterior import given_tau, mu_prior_components
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
-    from bayespip.mcmc import PymcFit
+    from bayespip.mcmc.fit import PymcFit
 
     Array = NDArray[np.float64]
 

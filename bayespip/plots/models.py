@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.transforms import Bbox
 
-from bayespip import wording
 from bayespip.plots.axes import (
     draw_intervals,
     dress,
@@ -22,6 +21,7 @@ from bayespip.plots.axes import (
 from bayespip.plots.rows import LINE, SPACE, label_rows, measure_of, reach, require_room, rows
 from bayespip.plots.style import FREQUENTIST, GIVEN, PAGE, PUBLISHED, WEAK, Look, drawing
 from bayespip.plots.text import FONT, text_width, wrapped
+from bayespip.text import wording
 
 if TYPE_CHECKING:
     import pandas as pd

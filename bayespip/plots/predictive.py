@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from bayespip import decisions, wording
+from bayespip import decisions
 from bayespip.plots.axes import draw_intervals, effect_axis, null_line, settle, start
 from bayespip.plots.style import BLACK, BLUE, COLUMN, GREY, MM, PALE, PURPLE, SKY, VERMILION, drawing
+from bayespip.text import wording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bayespip.decisions import Beyond, ExactPosterior
-    from bayespip.marginals import Marginal
+    from bayespip.exact.marginals import Marginal
     from bayespip.measures import Measure
 
 __all__ = ["plot_predictive"]

@@ -12,16 +12,16 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from scipy.special import ndtri
 
+from bayespip.exact.posterior import given_tau, mu_prior_components
 from bayespip.plots.axes import effect_axis, null_line, plain_axis, settle, start, strip_beneath, tau_label
 from bayespip.plots.style import BLACK, COLUMN, GREY, PALE, drawing, looks
-from bayespip.posterior import given_tau, mu_prior_components
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from bayespip.exact import ExactFit
+    from bayespip.exact.fit import ExactFit
 
     Array = NDArray[np.float64]
 

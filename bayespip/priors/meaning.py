@@ -109,7 +109,7 @@ def figure(x: float) -> str:
 def _quantiles(prior: Prior) -> list[float]:
     if not prior.given:
         return [float(q) for q in prior.quantile(_PROBABILITIES)]
-    from bayespip.quadrature import adapt, cumulative
+    from bayespip.exact.quadrature import adapt, cumulative
 
     def in_log(x: NDArray[np.float64]) -> NDArray[np.float64]:
         return (prior.logpdf(np.exp(x)) + x)[None]

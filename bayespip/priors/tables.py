@@ -12,7 +12,7 @@ from bayespip.measures import MEASURES
 from bayespip.priors.entries import codebook, entries
 from bayespip.priors.lookup import select
 from bayespip.priors.meaning import figure, meaning_of
-from bayespip.terminal import console
+from bayespip.text.terminal import console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -17,12 +17,12 @@ from bayespip.report.plain_language import plain_language
 from bayespip.report.review_figures import comparison_pictures
 from bayespip.report.subjects import subjects
 from bayespip.report.verdicts import RULES, verdicts
-from bayespip.summary import summary
+from bayespip.text.summary import summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bayespip.reanalysis import Reanalysis
+    from bayespip.reanalysis.job import Reanalysis
     from bayespip.report.figures import Picture
 
 __all__ = ["FORMATS", "PDF_ENGINES", "require_programs", "write_document"]

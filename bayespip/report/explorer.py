@@ -17,9 +17,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from scipy.special import ndtri
 
-from bayespip.batches import exact_batch
-from bayespip.cases import USUAL_LEVEL
-from bayespip.quantities import PARAMETERS
+from bayespip.exact.batches import exact_batch
+from bayespip.reanalysis.cases import USUAL_LEVEL
+from bayespip.reanalysis.quantities import PARAMETERS
 from bayespip.report.explorer_curves import Axes, curves
 from bayespip.report.explorer_grid import SCALES, grid_of
 from bayespip.sensitivity.curves import TauCurve
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import ArrayLike, NDArray
 
-    from bayespip.cases import Case
     from bayespip.priors import Prior
-    from bayespip.reanalysis import Reanalysis
+    from bayespip.reanalysis.cases import Case
+    from bayespip.reanalysis.job import Reanalysis
     from bayespip.report.explorer_curves import Curves
     from bayespip.report.explorer_grid import Grid, TauFamily
 

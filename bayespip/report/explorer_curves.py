@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bayespip.posterior import given_tau, mass_near_zero, mu_prior_components
+from bayespip.exact.posterior import given_tau, mass_near_zero, mu_prior_components
+from bayespip.exact.quadrature import WEIGHTS, panel_nodes
 from bayespip.priors import flat
-from bayespip.quadrature import WEIGHTS, panel_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayespip.posterior import mu_prior_components
+from bayespip.exact.posterior import mu_prior_components
 from bayespip.priors import Priors, normal_mixture
 from bayespip.sensitivity.grid import SCALE_FAMILIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bayespip.cases import Case
     from bayespip.priors import Prior
     from bayespip.priors.sets import PriorSet
+    from bayespip.reanalysis.cases import Case
 
 __all__ = ["Grid", "TauFamily", "grid_of"]
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bayespip.arm_names import arm_names
+from bayespip.text.arm_names import arm_names
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from bayespip.findings import Finding
+    from bayespip.text.findings import Finding
 
 __all__ = ["LEVELS", "SIZES", "Rating", "as_ratings"]
 

@@ -19,8 +19,7 @@ from markupsafe import Markup, escape
 
 from bayespip.auditing import audit
 from bayespip.auditing.tables import MEANING
-from bayespip.found import paragraph
-from bayespip.reanalysis import DEPENDENCE
+from bayespip.reanalysis.job import DEPENDENCE
 from bayespip.report import overview
 from bayespip.report import review_tables as tables
 from bayespip.report.explorer import explorer_head
@@ -30,15 +29,16 @@ from bayespip.report.plain_language import HEADINGS, plain_language
 from bayespip.report.review_figures import comparison_pictures, matrix_pictures
 from bayespip.report.subjects import subjects
 from bayespip.report.verdicts import RULES, verdicts
-from bayespip.summary import FROM_PUBLISHED, HOW_TO_READ, conflict_rule, extent
-from bayespip.wording import count
+from bayespip.text.sentences import paragraph
+from bayespip.text.summary import FROM_PUBLISHED, HOW_TO_READ, conflict_rule, extent
+from bayespip.text.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bayespip.findings import Finding
-    from bayespip.reanalysis import Reanalysis
+    from bayespip.reanalysis.job import Reanalysis
     from bayespip.report.subjects import Subject
+    from bayespip.text.findings import Finding
 
     Ratings = Mapping[str, str | tuple[str, str]]
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from bayespip.findings import findings
-from bayespip.summary import first_tables, outcome_table
+from bayespip.text.findings import findings
+from bayespip.text.summary import first_tables, outcome_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bayespip.reanalysis import Reanalysis
+    from bayespip.reanalysis.job import Reanalysis
 
 __all__ = ["latex_comparison", "latex_outcome"]
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bayespip.report.references import of_source
-from bayespip.wording import count
+from bayespip.text.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import pandas as pd
 
-    from bayespip.findings import Finding
-    from bayespip.reanalysis import Reanalysis
+    from bayespip.reanalysis.job import Reanalysis
     from bayespip.report.references import Citations
+    from bayespip.text.findings import Finding
 
 __all__ = ["priors_used"]
 

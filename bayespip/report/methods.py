@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bayespip.agreement import LIMIT
-from bayespip.conclusions import CONFLICT
-from bayespip.diagnostics import ESS_MIN, RHAT_MAX
-from bayespip.findings import agreement, findings
+from bayespip.mcmc.diagnostics import ESS_MIN, RHAT_MAX
+from bayespip.reanalysis.agreement import LIMIT
+from bayespip.reanalysis.conclusions import CONFLICT
 from bayespip.report.markdown import escaped
 from bayespip.report.method_priors import priors_used
 from bayespip.report.references import Citations, Reference
 from bayespip.reproduction import tally
-from bayespip.wording import count
+from bayespip.text.findings import agreement, findings
+from bayespip.text.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bayespip.findings import Finding
-    from bayespip.reanalysis import Reanalysis
+    from bayespip.reanalysis.job import Reanalysis
+    from bayespip.text.findings import Finding
 
 __all__ = ["Methods", "methods"]
 

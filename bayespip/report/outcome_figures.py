@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bayespip.exact import exact_fit
-from bayespip.frequentist import frequentist_fit
+from bayespip.exact.fit import exact_fit
+from bayespip.frequentist.fit import frequentist_fit
 from bayespip.plots import plot_forest, plot_sensitivity, plot_shrinkage, plot_tau, plot_tipping
 from bayespip.report.figures import Picture, picture
 from bayespip.sensitivity import tau_evidence, tipping_curve

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from bayespip.conclusions import NO_CLAIM
+from bayespip.reanalysis.conclusions import NO_CLAIM
 from bayespip.report.data_tables import Cell, Column, DataTable, from_frame
-from bayespip.wording import estimate, interval, number, probabilities, probability, spread
+from bayespip.text.wording import estimate, interval, number, probabilities, probability, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bayespip.findings import Finding, Line
     from bayespip.report.subjects import Subject
+    from bayespip.text.findings import Finding, Line
 
 __all__ = ["methods_table", "studies_table", "tipping_table"]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bayespip.agreement import LIMIT
-from bayespip.findings import agreement
+from bayespip.reanalysis.agreement import LIMIT
 from bayespip.reproduction import tally
+from bayespip.text.findings import agreement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bayespip.reanalysis import Reanalysis
+    from bayespip.reanalysis.job import Reanalysis
 
 __all__ = ["engines", "provenance", "reproduced"]
 

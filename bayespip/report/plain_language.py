@@ -18,20 +18,20 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bayespip.arm_names import arm_names
-from bayespip.findings import VERDICTS, findings, not_pooled, unpublished
-from bayespip.reanalysis import DEPENDENCE
+from bayespip.reanalysis.job import DEPENDENCE
 from bayespip.report.grade import as_ratings
 from bayespip.report.markdown import escaped
 from bayespip.report.verdicts import favourable_side, probability_limits, studies
-from bayespip.wording import count
+from bayespip.text.arm_names import arm_names
+from bayespip.text.findings import VERDICTS, findings, not_pooled, unpublished
+from bayespip.text.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bayespip.findings import Finding, Line
-    from bayespip.reanalysis import Reanalysis
+    from bayespip.reanalysis.job import Reanalysis
     from bayespip.report.grade import Rating
+    from bayespip.text.findings import Finding, Line
 
 __all__ = ["HEADINGS", "Found", "PlainLanguage", "plain_language"]
 

@@ -12,7 +12,7 @@ from bayespip.sensitivity.matrix import RULE, RULE_OF_FAMILIES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bayespip.reanalysis import Reanalysis
+    from bayespip.reanalysis.job import Reanalysis
 
 __all__ = ["comparison_pictures", "matrix_pictures"]
 

@@ -6,20 +6,20 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from bayespip.auditing.wording import CERTAINTIES
-from bayespip.findings import HEADLINE, not_pooled, unpublished
 from bayespip.report.data_tables import Cell, Column, DataTable, from_frame
 from bayespip.reproduction import DIFFERS
-from bayespip.summary import NO_SOURCE
-from bayespip.wording import estimate, probabilities, probability, spread
+from bayespip.text.findings import HEADLINE, not_pooled, unpublished
+from bayespip.text.summary import NO_SOURCE
+from bayespip.text.wording import estimate, probabilities, probability, spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
 
-    from bayespip.findings import Finding
-    from bayespip.reanalysis import Reanalysis
+    from bayespip.reanalysis.job import Reanalysis
     from bayespip.report.subjects import Subject
+    from bayespip.text.findings import Finding
 
 __all__ = [
     "assumptions_table",

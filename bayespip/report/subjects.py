@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bayespip.findings import findings
+from bayespip.text.findings import findings
 
 if TYPE_CHECKING:
-    from bayespip.cases import Case
-    from bayespip.findings import Finding
     from bayespip.priors.sets import PriorSet
-    from bayespip.reanalysis import Reanalysis
+    from bayespip.reanalysis.cases import Case
+    from bayespip.reanalysis.job import Reanalysis
+    from bayespip.text.findings import Finding
 
 __all__ = ["Subject", "subjects"]
 

@@ -20,15 +20,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from bayespip.conclusions import CONFLICT
-from bayespip.findings import ONE_DATA_SET, VERDICTS, findings
-from bayespip.wording import count, interval, number, probabilities, spread
+from bayespip.reanalysis.conclusions import CONFLICT
+from bayespip.text.findings import ONE_DATA_SET, VERDICTS, findings
+from bayespip.text.wording import count, interval, number, probabilities, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bayespip.findings import Finding, Line
-    from bayespip.reanalysis import Reanalysis
+    from bayespip.reanalysis.job import Reanalysis
+    from bayespip.text.findings import Finding, Line
 
 __all__ = [
     "RULES",

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy import optimize
 
-from bayespip import mixtures
-from bayespip.bias import BiasedEffects, DiscountedEffects, towards
-from bayespip.exact import exact_fit
+from bayespip.exact import mixtures
+from bayespip.exact.fit import exact_fit
+from bayespip.exact.posterior import posterior
+from bayespip.exact.propriety import require_proper_posterior
 from bayespip.fits import Estimate
-from bayespip.posterior import posterior
+from bayespip.model_data.bias import BiasedEffects, DiscountedEffects, towards
 from bayespip.priors.scales import require_measure
-from bayespip.propriety import require_proper_posterior
-from bayespip.quantities import mixture
+from bayespip.reanalysis.quantities import mixture
 from bayespip.sensitivity.tipping import allowed_tail, scales_between
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ import numba as nb
 import numpy as np
 from scipy.special import ndtr
 
-from bayespip.posterior import given_tau, mass_near_zero, mu_prior_components
+from bayespip.exact.posterior import given_tau, mass_near_zero, mu_prior_components
+from bayespip.exact.quadrature import WEIGHTS, panel_nodes
 from bayespip.priors import Priors, flat
-from bayespip.quadrature import WEIGHTS, panel_nodes
-from bayespip.quantities import Bayesian
+from bayespip.reanalysis.quantities import Bayesian
 
 if TYPE_CHECKING:
     from collections.abc import Callable

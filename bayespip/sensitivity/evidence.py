@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayespip.exact import exact_fit
-from bayespip.heterogeneity import TAU2_METHODS, pooled_mean, q_profile, tau2_estimate
-from bayespip.posterior import given_tau, mu_prior_components
+from bayespip.exact.fit import exact_fit
+from bayespip.exact.posterior import given_tau, mu_prior_components
+from bayespip.frequentist.heterogeneity import TAU2_METHODS, pooled_mean, q_profile, tau2_estimate
 from bayespip.priors.scales import require_measure
 from bayespip.priors.sets import default_priors
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from bayespip.effects import EffectSizes
-    from bayespip.exact import ExactFit
+    from bayespip.exact.fit import ExactFit
     from bayespip.priors import Priors
 
     Array = NDArray[np.float64]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayespip.bounds import bounds, sample
-from bayespip.consistent import Family
-from bayespip.exact import exact_fit
+from bayespip.exact.fit import exact_fit
 from bayespip.priors import FAMILIES, Priors, exponential, flat, half_cauchy, half_normal, uniform
 from bayespip.priors.sets import default_priors
-from bayespip.quantities import PARAMETERS, QUANTITIES, Bayesian, Frequentist
+from bayespip.published_only.bounds import bounds, sample
+from bayespip.published_only.consistent import Family
+from bayespip.reanalysis.quantities import PARAMETERS, QUANTITIES, Bayesian, Frequentist
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bayespip.effects import EffectSizes
     from bayespip.measures import Measure
     from bayespip.priors import Prior
-    from bayespip.quantities import Method
+    from bayespip.reanalysis.quantities import Method
 
     Array = NDArray[np.float64]
 

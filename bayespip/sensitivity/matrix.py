@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayespip.sensitivity.points import TippingRange
-from bayespip.wording import count
+from bayespip.text.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence

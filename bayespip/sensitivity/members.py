@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtri
 
-from bayespip.bounds import bounds
-from bayespip.consistent import Family
-from bayespip.quantities import QUANTITIES, TOLERANCE
+from bayespip.published_only.bounds import bounds
+from bayespip.published_only.consistent import Family
+from bayespip.reanalysis.quantities import QUANTITIES, TOLERANCE
 from bayespip.sensitivity.grid import middle_scale
 from bayespip.sensitivity.points import TippingPoint, TippingRange
 from bayespip.sensitivity.tipping import (

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayespip.batches import exact_batch
-from bayespip.consistent import Family
+from bayespip.exact.batches import exact_batch
+from bayespip.published_only.consistent import Family
 from bayespip.sensitivity.members import tipping_range
 from bayespip.sensitivity.points import TippingRange
 from bayespip.sensitivity.tipping import question_of, scales_between, tipping_point

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtri
 
-from bayespip import mixtures
-from bayespip.bounds import bounds
-from bayespip.new_evidence import predict_trial
-from bayespip.new_trials import TrialSize, require_standard_error
-from bayespip.quantities import DRAFT, QUANTITIES, TOLERANCE, Bayesian
-from bayespip.robust import fit_exactly, parts_of, weighted
-from bayespip.trial_planning import assurance
+from bayespip.exact import mixtures
+from bayespip.model_data.new_trials import TrialSize, require_standard_error
+from bayespip.new_evidence.planning import assurance
+from bayespip.new_evidence.prediction import predict_trial
+from bayespip.new_evidence.robust_fit import fit_exactly, parts_of, weighted
+from bayespip.published_only.bounds import bounds
+from bayespip.reanalysis.quantities import DRAFT, QUANTITIES, TOLERANCE, Bayesian
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from bayespip.bounds import Bounds
-    from bayespip.consistent import Family
     from bayespip.effects import EffectSizes
+    from bayespip.new_evidence.planning import SuccessRule
+    from bayespip.new_evidence.robust_priors import RobustPriors
     from bayespip.priors import Priors
-    from bayespip.robust_priors import RobustPriors
-    from bayespip.trial_planning import Rule
+    from bayespip.published_only.bounds import Bounds
+    from bayespip.published_only.consistent import Family
 
     Array = NDArray[np.float64]
 
@@ -94,7 +94,7 @@ def assurance_over_members(
     data: Family,
     priors: Priors | RobustPriors,
     trials: Sequence[float | TrialSize],
-    rule: Rule,
+    rule: SuccessRule,
     *,
     level: float = 0.95,
     steps: int | None = None,

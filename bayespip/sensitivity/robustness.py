@@ -12,7 +12,7 @@ from bayespip.sensitivity.members import tipping_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bayespip.cases import Case
+    from bayespip.reanalysis.cases import Case
     from bayespip.sensitivity.points import TippingPoint, TippingRange
 
     Tips = tuple[TippingPoint, TippingPoint] | tuple[TippingRange, TippingRange]

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import logsumexp
 
-from bayespip.posterior import LOG_TAU_MAX
+from bayespip.exact.posterior import LOG_TAU_MAX
+from bayespip.exact.quadrature import adapt
 from bayespip.priors import Priors, density, normal, student_t
-from bayespip.quadrature import adapt
-from bayespip.quantities import PARAMETERS
+from bayespip.reanalysis.quantities import PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from bayespip.mcmc import PymcFit
+    from bayespip.mcmc.fit import PymcFit
     from bayespip.priors import Prior
 
 __all__ = ["CONFLICT", "DOMINATES", "NONE", "power_scaled", "power_scaling"]

@@ -22,14 +22,14 @@ import numpy as np
 from scipy import optimize
 from scipy.special import ndtr
 
-from bayespip import mixtures
-from bayespip.exact import exact_fit
+from bayespip.exact import mixtures
+from bayespip.exact.fit import exact_fit
+from bayespip.exact.posterior import given_tau, mu_prior_components, posterior
+from bayespip.exact.propriety import require_proper_posterior
 from bayespip.fits import Estimate
-from bayespip.posterior import given_tau, mu_prior_components, posterior
 from bayespip.priors import Priors, flat, normal
 from bayespip.priors.scales import require_measure
-from bayespip.propriety import require_proper_posterior
-from bayespip.quantities import mixture
+from bayespip.reanalysis.quantities import mixture
 from bayespip.sensitivity.curves import MuCurve, TauCurve
 from bayespip.sensitivity.grid import SCALE_FAMILIES
 from bayespip.sensitivity.points import TippingPoint

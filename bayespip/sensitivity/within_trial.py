@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from bayespip.outcomes import Outcomes
+    from bayespip.model_data.outcomes import Outcomes
     from bayespip.priors import Priors
 
 __all__ = ["RHOS", "correlation_grid"]
@@ -53,7 +53,7 @@ def correlation_grid(
     import pandas as pd
 
     from bayespip.fits import compare
-    from bayespip.mcmc import pymc_fit
+    from bayespip.mcmc.fit import pymc_fit
 
     tables = []
     for some in [outcomes.with_rho(rho) for rho in rhos]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from bayespip.saving import writable
+from bayespip.reanalysis.saving import writable
 from bayespip.sweeping.parts import read_facts
 
 if TYPE_CHECKING:

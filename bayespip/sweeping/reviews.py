@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from bayespip.batches import exact_batch
-from bayespip.cases import cases, pooled_results
 from bayespip.catalogue import load_review
-from bayespip.comparison import published_row
-from bayespip.conditional import admissible, conditional
-from bayespip.quantities import EXACT, FREQUENTIST, PARAMETERS, Bayesian, Frequentist
+from bayespip.exact.batches import exact_batch
+from bayespip.published_only.conditional import admissible, conditional
 from bayespip.readers.files import review_of
+from bayespip.reanalysis.cases import cases, pooled_results
+from bayespip.reanalysis.comparison import published_row
+from bayespip.reanalysis.quantities import EXACT, FREQUENTIST, PARAMETERS, Bayesian, Frequentist
 from bayespip.sweeping.parts import SCHEMA, Left, Part, key_of, part
 from bayespip.sweeping.settings import require_same_versions
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bayespip.cases import Case
     from bayespip.priors.sets import PriorSet
+    from bayespip.reanalysis.cases import Case
     from bayespip.review import Analysis, Review
     from bayespip.sweeping.settings import Settings
 
@@ -226,7 +226,7 @@ def _published(case: Case, sets: Sequence[PriorSet], level: float, seed: int) ->
 
 def _sampled(found: _Found, sets: Sequence[Sequence[PriorSet]], settings: Settings, seed: int) -> None:
     """The models asked for, as ``reanalyse`` runs them."""
-    from bayespip.model_runs import METHOD, run_models
+    from bayespip.reanalysis.model_runs import METHOD, run_models
 
     todo = [i for i, own in enumerate(sets) if own]
     its_cases, its_sets = [found.cases[i] for i in todo], [sets[i] for i in todo]

@@ -16,7 +16,7 @@ from bayespip.provenance import commit, versions
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bayespip.cases import Case
+    from bayespip.reanalysis.cases import Case
 
 __all__ = ["Settings", "require_same_versions", "settings_of"]
 

@@ -1,0 +1,1 @@
+"""The PyMC engine: models compiled once and sampled many times, chains checked, posteriors kept whole."""

@@ -1,0 +1,1 @@
+"""What models take instead of effects: arms, outcomes, categories, moderators, bias, networks, a trial to come."""
