@@ -250,7 +250,8 @@ class Tau:
         """tau and P(T < tau) in double precision."""
         posterior, case = self.posterior, self.posterior.case
         first, last = posterior.range
-        x0 = first if posterior.lower is None else posterior.lower
+        ends = posterior.lower, posterior.upper
+        x0 = posterior.place(first, *ends)[0] if posterior.lower is None else posterior.lower
         x = np.linspace(float(x0), float(last if posterior.upper is None else posterior.upper), 200_001)
         t, yi, vi = np.exp(x), np.array(case["yi"]), np.array(case["sei"]) ** 2
         total = vi[:, None] + t**2
@@ -277,14 +278,21 @@ GAUSS = (
 
 
 def quantile(marginal, p, start, close):
-    """By Newton's method until a step is so small, in units of the interval, that the next would be its square."""
-    x = mp.mpf(start)
-    for _ in range(60):
+    """By Newton's method until a step is so small, in units of the interval, that the next would be its square.
+
+    A step beyond what is known to lie on either side of the quantile goes halfway there instead.
+    """
+    x, low, high = mp.mpf(start), mp.mpf(0) if isinstance(marginal, Tau) else -mp.inf, mp.inf
+    for _ in range(200):
         below, density, _ = marginal.at(x)
-        move = (p - below) / density
-        x = max(x + move, x / 2) if isinstance(marginal, Tau) else x + move
+        low, high = (x, high) if below < p else (low, x)
+        move = (p - below) / density if density else mp.inf
         if abs(move) * density < close:
-            return x
+            return x + move
+        if low < x + move < high:
+            x += move
+        else:
+            x = (low + high) / 2 if mp.isfinite(low + high) else x + mp.sign(p - below) * (1 + abs(x))
     raise ArithmeticError(f"no quantile at {p}")
 
 
