@@ -13,7 +13,7 @@ lowest := build/lowest
 engines := effects exact frequentist heterogeneity mcmc mixtures models quadrature readers_csv readers_rm5 plots_forest
 
 .DEFAULT_GOAL := help
-.PHONY: help reanalysis picture test test-slow test-all test-lowest lint bench docs docs-links lock clean
+.PHONY: help reanalysis picture test test-slow test-all test-lowest lint bench operating docs docs-links lock clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -50,6 +50,9 @@ lint: $(installed)  ## check style, format and types
 
 bench: $(installed)  ## run all benchmarks, and write docs/benchmarks.md
 	$(bin)/python benchmarks/page.py
+
+operating: $(installed)  ## simulate the operating characteristics in docs/calibration.md again (half an hour)
+	$(bin)/python benchmarks/operating.py record
 
 docs: $(installed)  ## build the documentation into build/docs; a warning or a broken link within it is an error
 	@rm -rf docs/api/generated

@@ -1,7 +1,8 @@
-"""The simulations behind docs/calibration.md: `python benchmarks/operating.py`; with `page`, tables and figures alone.
+"""Seconds that a cell of docs/calibration.md takes: 10,000 simulated meta-analyses, every method and prior.
 
-Writes docs/calibration/operating.csv, one row a scenario and method, and from that file the tables of the page between
-their marks, and the figures.
+With the word `record` (`make operating`) all cells are simulated and written to docs/calibration/operating.csv, one row
+a scenario and method, and from that file come the tables of the page between their marks, and the figures; with `page`,
+tables and figures alone.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,13 +21,13 @@ import pandas as pd
 from bayespip import priors as pr
 from bayespip.calibration import Scenario, operating_characteristics
 from bayespip.calibration.operating import FREQUENTIST
-from bayespip.frequentist_batches import CI_METHODS
+from bayespip.frequentist.batches import CI_METHODS
 from bayespip.plots import drawing, plot_operating
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-REPLICATES, SEED = 4_000, 1
+REPLICATES, SEED = 10_000, 1
 FOLDER = Path(__file__).parents[1] / "docs" / "calibration"
 CSV, PAGE = FOLDER / "operating.csv", FOLDER.with_suffix(".md")
 END = "<!-- end -->"
@@ -59,22 +61,43 @@ GRID = (
 )
 
 
-def run() -> None:
+def simulate(scenario: Scenario) -> pd.DataFrame:
+    """A cell: a row a method or prior."""
+    priors = (*PRIORS, NORMAL_MU) if scenario.trials.name == "rare events" else PRIORS
+    return operating_characteristics(scenario, priors=priors, replicates=REPLICATES, seed=SEED)
+
+
+def measure() -> None:
+    """Print the seconds of a cell of each size."""
+    simulate(replace(GRID[0], k=2))  # compiles, or loads what was compiled
+    smallest = 0.0
+    for k in SIZES:
+        begin = time.perf_counter()
+        table = simulate(Scenario(k, 0.5, "as in Cochrane", mu=EFFECT))
+        taken = time.perf_counter() - begin
+        smallest = smallest or taken
+        print(
+            f"k = {k:2}: {taken:5.1f} s for {REPLICATES} replicates by {len(table)} methods, "
+            f"{REPLICATES * len(table) / taken:7.0f} intervals a second; k : {SIZES[0]} = {taken / smallest:.2f} : 1",
+            flush=True,
+        )
+
+
+def record() -> None:
     """Simulate the grid."""
     FOLDER.mkdir(exist_ok=True)
     part = CSV.with_suffix(".part")
     part.unlink(missing_ok=True)
-    begin = time.perf_counter()
+    begin, busy = time.perf_counter(), 0.0
     for number, scenario in enumerate(GRID, start=1):
-        priors = (*PRIORS, NORMAL_MU) if scenario.trials.name == "rare events" else PRIORS
-        table = operating_characteristics(scenario, priors=priors, replicates=REPLICATES, seed=SEED)
-        table = table.drop(columns=["measure", "level", "replicates"])
+        table = simulate(scenario).drop(columns=["measure", "level", "replicates"])
         table.to_csv(part, mode="a", header=number == 1, index=False, float_format="%.5g")
-        taken = (time.perf_counter() - begin) / 60
-        print(f"{number} of {len(GRID)} scenarios, {taken:.1f} min, load {os.getloadavg()[0]:.1f}", flush=True)
+        taken, load = (time.perf_counter() - begin) / 60, os.getloadavg()[0]
+        busy = max(busy, load)
+        print(f"{number} of {len(GRID)} scenarios, {taken:.1f} min, load {load:.1f}", flush=True)
     note = (
         f"# {REPLICATES} replicates a scenario, seed {SEED}; run on {dt.datetime.now(dt.UTC).date()}: "
-        f"{taken:.0f} minutes on {os.cpu_count()} processors that did other work beside\n"
+        f"{taken:.0f} minutes on {os.cpu_count()} processors, load at most {busy:.1f}\n"
     )
     CSV.write_text(note + part.read_text(encoding="utf-8"), encoding="utf-8")
     part.unlink()
@@ -177,7 +200,13 @@ def figures() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] != ["page"]:
-        run()
-    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    figures()
+    match sys.argv[1:]:
+        case []:
+            measure()
+        case ["record" | "page" as asked]:
+            if asked == "record":
+                record()
+            PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+            figures()
+        case _:
+            sys.exit("usage: python benchmarks/operating.py [record | page]")
