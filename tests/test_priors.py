@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath
 import numpy as np
 import pymc as pm
 import pytest
@@ -52,6 +53,50 @@ def test_pymc_and_scipy_agree_on_the_density(prior: p.Prior) -> None:
     if prior.family in SINGLE_PRECISION_LOG_2:
         by_pymc += math.log(2) - float(np.log(np.float32(2)))
     np.testing.assert_allclose(by_pymc, prior.logpdf(x), rtol=LOGP_TOLERANCE, atol=LOGP_TOLERANCE)
+
+
+SCIPY = {
+    "half-normal": stats.halfnorm(scale=0.5),
+    "half-t": stats.t(3, scale=0.4),
+    "half-cauchy": stats.halfcauchy(scale=0.276),
+    "exponential": stats.expon(scale=0.7),
+    "log-normal": stats.lognorm(0.87, scale=math.exp(-1.78)),
+    "inverse-gamma": stats.invgamma(1.71, scale=0.73),
+    "log-t": stats.t(5, -1.72, 1.295),
+}
+
+
+@pytest.mark.parametrize("name", SCIPY)
+def test_densities_that_go_round_scipy_are_scipys_from_end_to_end(name: str) -> None:
+    x = np.concatenate([np.geomspace(1e-130, 1e130, 261), [0.101, 0.5, 1.9999, math.inf]])
+    if name == "log-t":
+        with np.errstate(invalid="ignore"):  # at infinity: inf - inf
+            expected = SCIPY[name].logpdf(np.log(x)) - np.log(x)
+        at_zero = math.inf
+    else:
+        with np.errstate(over="ignore", divide="ignore"):
+            expected = SCIPY[name].logpdf(x) + (math.log(2) if name == "half-t" else 0.0)
+            at_zero = float(SCIPY[name].logpdf(0.0)) + (math.log(2) if name == "half-t" else 0.0)
+    np.testing.assert_allclose(PROPER[name].logpdf(x), expected, rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(PROPER[name].logpdf([0.0, -1.0]), [at_zero, -math.inf], rtol=1e-13)
+
+
+def test_every_density_that_goes_round_scipy_is_compared() -> None:
+    assert {name for name, family in p.FAMILIES.items() if family.logpdf} <= set(SCIPY)
+
+
+@pytest.mark.parametrize("df", [0.5, 1.0, 4.0, 1e3, 1e8])
+def test_half_t_holds_for_few_and_many_degrees_of_freedom(df: float) -> None:
+    x = np.geomspace(1e-3, 30, 40)
+    expected = [float(mpmath.log(2 * half_t(mpmath.mpf(v), mpmath.mpf(df)))) for v in x]
+    np.testing.assert_allclose(p.half_t(1.0, df).logpdf(x), expected, rtol=1e-12, atol=1e-12)
+
+
+def half_t(x: mpmath.mpf, df: mpmath.mpf) -> mpmath.mpf:
+    """Density of Student's t in 40 digits."""
+    with mpmath.workdps(40):
+        constant = mpmath.gammaprod([(df + 1) / 2], [df / 2]) / mpmath.sqrt(df * mpmath.pi)
+        return constant * (1 + x * x / df) ** (-(df + 1) / 2)
 
 
 def other_parameters(prior: p.Prior, rng: np.random.Generator) -> tuple[object, ...]:

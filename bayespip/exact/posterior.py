@@ -17,7 +17,7 @@ import numba as nb
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
-from bayespip.exact.quadrature import Panels, adapt
+from bayespip.exact.quadrature import Panels, adapt, panel_nodes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -111,12 +111,13 @@ def posterior(
         tau = np.exp(x)
         return given_tau(yi, vi, tau, mu_prior).log_marginal() + priors.tau.logpdf(tau) + x
 
-    if edges is not None:
-        return _components(yi, vi, priors, mu_prior, edges)
-    lower = math.log(_start(priors.tau, tau_zero))
-    upper = min(LOG_TAU_MAX, math.log(priors.tau.upper_bound))
-    panels = adapt(log_integrand, lower, upper, moments=moments, tolerance=tolerance)
-    return _components(yi, vi, priors, mu_prior, panels.edges)
+    if edges is None:
+        lower = math.log(_start(priors.tau, tau_zero))
+        upper = min(LOG_TAU_MAX, math.log(priors.tau.upper_bound))
+        panels = adapt(log_integrand, lower, upper, moments=moments, tolerance=tolerance)
+    else:
+        panels = Panels(edges, log_integrand(panel_nodes(edges)))
+    return _components(yi, vi, priors.tau, mu_prior, panels)
 
 
 def given_tau(
@@ -234,25 +235,19 @@ def mass_near_zero(prior: Prior, tau: float) -> float:
 
 
 def _components(
-    yi: NDArray[np.float64],
-    vi: NDArray[np.float64],
-    priors: Priors,
-    mu_prior: MuPrior,
-    edges: NDArray[np.float64],
+    yi: NDArray[np.float64], vi: NDArray[np.float64], tau_prior: Prior, mu_prior: MuPrior, panels: Panels
 ) -> Posterior:
-    panels = Panels(edges, np.empty((0, 0)))
     tau = np.concatenate([[0.0], np.exp(panels.x)])
     given = given_tau(yi, vi, tau, mu_prior)
-    mass = mass_near_zero(priors.tau, math.exp(panels.edges[0]))
-    with np.errstate(divide="ignore"):
-        log_zero = np.log(mass)
-    log_prior = np.concatenate([[log_zero], priors.tau.logpdf(tau[1:]) + panels.x + np.log(panels.weights)])
-    log_weight = given.log_likelihood + log_prior
+    mass = mass_near_zero(tau_prior, math.exp(panels.edges[0]))
+    log_mass = math.log(mass) if mass else -math.inf
+    log_weight = given.log_likelihood.copy()
+    log_weight[:, :, 0] += log_mass
+    # the components' shares of the panels' values, which hold the prior already
+    log_weight[:, :, 1:] += (panels.log_values + np.log(panels.weights) - given.log_marginal()[:, 1:])[:, None]
     largest = log_weight.max(axis=(1, 2), keepdims=True)
     weight = np.exp(log_weight - largest)
     total = weight.sum(axis=(1, 2), keepdims=True)
     weight /= total
     log_evidence = (largest + np.log(total))[:, 0, 0]
-    with np.errstate(divide="ignore"):
-        log_values = np.log(weight[:, :, 1:].sum(axis=1) / panels.weights) + log_evidence[:, None]
-    return Posterior(Panels(panels.edges, log_values), tau, log_evidence, weight, given.mean, given.variance)
+    return Posterior(panels, tau, log_evidence, weight, given.mean, given.variance)

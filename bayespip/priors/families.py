@@ -17,7 +17,12 @@ from bayespip.priors.distributions import (
     RootInverseGamma,
     TruncatedT,
     UniformShrinkage,
+    exponential_logpdf,
+    half_normal_logpdf,
+    half_t_logpdf,
+    inverse_gamma_logpdf,
     jeffreys_pymc,
+    log_normal_logpdf,
     log_t_pymc,
     lomax_pymc,
     normal_mixture_pymc,
@@ -51,6 +56,8 @@ class Family:
         Parameters to the exponent a of the density's tail tau^-a; infinite where it falls faster than any power.
     scaled
         ``(factor, *parameters)`` to the parameters of factor times the variable; None if it has none.
+    logpdf
+        ``(x, *parameters)`` to the log density at x >= 0 where that is to be had faster than from ``distribution``.
 
     Examples
     --------
@@ -65,6 +72,7 @@ class Family:
     pymc: Callable[..., Any]
     tail: Callable[..., float]
     scaled: Callable[..., tuple[Any, ...]] | None = None
+    logpdf: Callable[..., Any] | None = None
 
 
 def _pm() -> Any:
@@ -115,6 +123,7 @@ FAMILIES: dict[str, Family] = {
             lambda name, scale: _pm().HalfNormal(name, sigma=scale),
             _never,
             _scale_first,
+            half_normal_logpdf,
         ),
         Family(
             "half-t",
@@ -133,6 +142,7 @@ FAMILIES: dict[str, Family] = {
             lambda name, scale: _pm().HalfCauchy(name, beta=scale),
             lambda scale: 2.0,
             _scale_first,
+            lambda x, scale: half_t_logpdf(x, scale, 1.0),
         ),
         Family(
             "exponential",
@@ -142,6 +152,7 @@ FAMILIES: dict[str, Family] = {
             lambda name, scale: _pm().Exponential(name, scale=scale),
             _never,
             _scale_first,
+            exponential_logpdf,
         ),
         Family(
             "log-normal",
@@ -151,6 +162,7 @@ FAMILIES: dict[str, Family] = {
             lambda name, meanlog, sdlog: _pm().LogNormal(name, mu=meanlog, sigma=sdlog),
             _never,
             lambda f, meanlog, sdlog: (meanlog + math.log(f), sdlog),
+            log_normal_logpdf,
         ),
         Family(
             "inverse-gamma",
@@ -160,6 +172,7 @@ FAMILIES: dict[str, Family] = {
             lambda name, shape, scale: _pm().InverseGamma(name, alpha=shape, beta=scale),
             lambda shape, scale: shape + 1,
             lambda f, shape, scale: (shape, f * scale),
+            inverse_gamma_logpdf,
         ),
         Family(
             "lomax",

@@ -86,7 +86,10 @@ class Prior:
         if not self.proper:
             inside = values >= 0 if self.role == "tau" else np.ones(values.shape, dtype=bool)
             return np.where(inside, 0.0, -np.inf)
+        direct = FAMILIES[self.family].logpdf
         with np.errstate(over="ignore"):  # a square beyond the range of doubles: the log density is -inf
+            if direct:
+                return np.where(values >= 0, direct(np.abs(values), *self.parameters), -np.inf)
             return np.asarray(self._distribution.logpdf(values), dtype=float)
 
     def cdf(self, x: ArrayLike) -> NDArray[np.float64]:
