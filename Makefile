@@ -73,7 +73,8 @@ clean:  ## remove what building and testing leave; .venv and results/ stay
 $(installed): requirements.lock pyproject.toml | $(bin)/python
 	@echo "Installing what requirements.lock names into .venv; the first time takes a few minutes."
 	$(bin)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(bin)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	PYTHONWARNINGS="ignore:Editable installation" \
+	    $(bin)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(bin)/python:

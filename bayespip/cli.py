@@ -180,20 +180,23 @@ def models(
     epilog=_examples("bayespip sbc normal_normal --k 2 --k 5", "bayespip sbc --replicates 1000 --out calibration")
 )
 def sbc(
-    model: Annotated[list[str] | None, typer.Argument(help="Names of models; all if none is given.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Argument(help="Names of models, or exact for that engine; all if none is given.")
+    ] = None,
     k: Annotated[list[int] | None, typer.Option(help="Number of studies; repeat for more.", min=1)] = None,
     replicates: Annotated[int, typer.Option(help="Simulated data sets each.", min=1)] = 200,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 7,
     out: Annotated[Path | None, typer.Option(help="Folder for calibration.csv and the figures.")] = None,
 ) -> None:
-    """Calibrate models by simulation: whether their posteriors have the probabilities they claim."""
+    """Calibrate models and engine by simulation: whether posteriors have the probabilities they claim."""
     from bayespip.calibration.designs import designs
+    from bayespip.calibration.ranks import ENGINE
     from bayespip.calibration.records import calibrate
     from bayespip.models import available
     from bayespip.text.model_tables import show_calibration
 
     with _errors():
-        chosen = [design for name in model or available() for design in designs(name)]
+        chosen = [design for name in model or (ENGINE, *available()) for design in designs(name)]
         with _progress() as progress:
             table = calibrate(chosen, sizes=k, replicates=replicates, seed=seed, folder=out, report=progress)
     show_calibration(table)

@@ -14,7 +14,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 WORK = """
@@ -43,17 +42,10 @@ def run(*, bounds: bool, pymc: bool, environment: dict[str, str]) -> dict[str, o
 
 
 def import_seconds(module: str) -> float:
-    """Median of five fresh interpreters, less that of five which import nothing."""
-
-    def median(code: str) -> float:
-        times = []
-        for _ in range(5):
-            begin = time.perf_counter()
-            subprocess.run([sys.executable, "-c", code], check=True)
-            times.append(time.perf_counter() - begin)
-        return statistics.median(times)
-
-    return median(f"import {module}") - median("pass")
+    """Median over five fresh interpreters."""
+    code = f"import time; begin = time.perf_counter(); import {module}; print(time.perf_counter() - begin)"
+    command = [sys.executable, "-c", code]
+    return statistics.median(float(subprocess.check_output(command, text=True)) for _ in range(5))
 
 
 def show(title: str, timing: dict[str, object]) -> None:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 # Cochrane reviews' analyses of two studies or more: median 4 studies, 90% at most 13, 131 at most
 MEDIAN_K, UPPER_K, MOST_K = 4, 13, 131
 EXACT_REVIEWS, EXACT_ANALYSES = 30, 10
-SAMPLED_REVIEWS, SAMPLED_ANALYSES = 3, 4
+SAMPLED_REVIEWS, SAMPLED_ANALYSES = 12, 4
 MODEL, PRIOR = "binomial_normal", "tau HN(0.5), mu N(0, 2.82²)"
 ALL, WORKERS = 600_000, 100
 DICHOTOMOUS = Settings(

@@ -8,6 +8,7 @@ import pytest
 from bayespip.calibration import records
 from bayespip.calibration.designs import DESIGNS, designs
 from bayespip.calibration.pages import BEGIN, END, block, write_pages
+from bayespip.calibration.ranks import ENGINE
 from bayespip.calibration.records import FILE, calibrate, figure_name, on_record, record
 from bayespip.models import available
 
@@ -50,7 +51,7 @@ def test_a_model_without_a_record_says_how_to_make_it(monkeypatch: pytest.Monkey
     assert on_record.__wrapped__("network").startswith("not on record; `bayespip sbc network` runs it")
 
 
-@pytest.mark.parametrize("name", list(available()))
+@pytest.mark.parametrize("name", [ENGINE, *available()])
 def test_the_page_shows_the_record(name: str) -> None:
     text = (PAGES / f"{name}.md").read_text(encoding="utf-8")
     assert block(name) in text
@@ -65,7 +66,7 @@ def test_no_figure_is_left_over() -> None:
 
 
 def test_pages_are_written_between_their_marks(tmp_path: Path) -> None:
-    for name in available():
+    for name in (ENGINE, *available()):
         (tmp_path / f"{name}.md").write_text(f"before\n{BEGIN}\nstale\n{END}\nafter\n", encoding="utf-8")
     write_pages(tmp_path)
     assert (tmp_path / "network.md").read_text(encoding="utf-8") == f"before\n{block('network')}\nafter\n"

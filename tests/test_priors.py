@@ -81,6 +81,13 @@ def test_densities_that_go_round_scipy_are_scipys_from_end_to_end(name: str) -> 
     np.testing.assert_allclose(PROPER[name].logpdf([0.0, -1.0]), [at_zero, -math.inf], rtol=1e-13)
 
 
+def test_the_smallest_quantiles_of_log_t_are_zero_not_infinite() -> None:
+    assert p.log_t(-1.72, 1.295, 5).quantile([0.0, 5e-324, 1e-300, 1e-200]).tolist() == [0.0] * 4
+    assert p.log_t(-1.72, 1.295, 1e6).quantile(1e-300) == pytest.approx(
+        math.exp(-1.72 + 1.295 * stats.norm.ppf(1e-300))
+    )
+
+
 def test_every_density_that_goes_round_scipy_is_compared() -> None:
     assert {name for name, family in p.FAMILIES.items() if family.logpdf} <= set(SCIPY)
 

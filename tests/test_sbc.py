@@ -33,8 +33,16 @@ def test_the_same_seed_gives_the_same_ranks() -> None:
     assert first.attrs["refused"] == 0
 
 
-@pytest.mark.slow
-def test_a_wrong_model_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_exact_engine_is_calibrated() -> None:
+    places = sbc("exact", DESIGNS[5], PRIORS, replicates=300, seed=7)
+    assert sbc_table(places)["inside"].all()
+    assert list(places["parameter"].values) == list(sbc("normal_normal", DESIGNS[5], PRIORS, replicates=1).parameter)
+    with pytest.raises(ValueError, match="the exact engine takes no options; got parameterisation"):
+        sbc("exact", DESIGNS[5], PRIORS, replicates=1, parameterisation="centred")
+
+
+@pytest.mark.parametrize("name", ["exact", pytest.param("normal_normal", marks=pytest.mark.slow)])
+def test_a_wrong_model_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = load("normal_normal")
     right = module.draw_data
 
@@ -44,7 +52,7 @@ def test_a_wrong_model_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         return EffectSizes(effects.study, drawn.yi, effects.sei, effects.measure)
 
     monkeypatch.setattr(module, "draw_data", too_spread)
-    table = sbc_table(sbc("normal_normal", DESIGNS[5], PRIORS, replicates=200, seed=7))
+    table = sbc_table(sbc(name, DESIGNS[5], PRIORS, replicates=200, seed=7))
     assert not table["inside"].all()
 
 

@@ -42,7 +42,7 @@ class Design:
     Attributes
     ----------
     model
-        Name of the model.
+        Name of the model; "exact" for the exact engine.
     data
         From a number of studies to data whose sizes or standard errors are those of the simulated trials.
     priors
@@ -186,6 +186,7 @@ _DIFFERENCE_PRIORS = Priors(p.normal(0, 0.5), p.half_normal(0.3))
 _OUTCOME_PRIORS = Priors(p.normal(0, 1.55), p.half_normal(0.3))
 
 DESIGNS: tuple[Design, ...] = (
+    Design("exact", effects),
     Design("normal_normal", effects),
     Design("normal_normal", effects, options={"parameterisation": "non-centred"}),
     Design("binomial_normal", lambda k: counts(k, "OR"), options={"baseline": "fixed"}),

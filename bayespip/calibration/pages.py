@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bayespip.calibration.ranks import ENGINE
 from bayespip.calibration.records import figure_name, record
 
 if TYPE_CHECKING:
@@ -33,8 +34,10 @@ def block(model: str) -> str:
         return f"{BEGIN}\n{END}"
     seeds = ", ".join(str(seed) for seed in its["seed"].unique())
     counts = ", ".join(str(n) for n in its["replicates"].unique())
+    places = "Posterior probabilities below" if model == ENGINE else "Ranks of"
+    among = "" if model == ENGINE else " among posterior draws"
     intro = (
-        f"Ranks of the true values among posterior draws, {counts} simulated data sets each (seed {seeds}), of the "
+        f"{places} the true values{among}, {counts} simulated data sets each (seed {seeds}), of the "
         f"designs of `bayespip/calibration/designs.py`; `bayespip sbc {model}` runs them again. Inside: the "
         "distribution function of the ranks stays in the band that holds those of all parameters of a right model at "
         "once with probability 99.9%. Distance: its largest from the diagonal."
@@ -46,8 +49,10 @@ def block(model: str) -> str:
         for k, of_size in sizes.items():
             names = of_size["parameter"].str.partition("[")[0]
             parts += [_row(k, name, rows) for name, rows in of_size.groupby(names, sort=False)]
-        diverged = ", ".join(f"{of_size['divergences'].iloc[0]} (k = {k})" for k, of_size in sizes.items())
-        parts += ["", f"Draws kept at target_accept 0.95 with a divergent transition: {diverged}.", ""]
+        if model != ENGINE:
+            diverged = ", ".join(f"{of_size['divergences'].iloc[0]} (k = {k})" for k, of_size in sizes.items())
+            parts += ["", f"Draws kept at target_accept 0.95 with a divergent transition: {diverged}."]
+        parts += [""]
         parts += [f"![{design}, k = {k}]({FIGURES}/{figure_name(str(design), k)})" for k in sizes]
     return "\n".join([*parts, END])
 
@@ -67,7 +72,7 @@ def _span(values: pd.Series[float]) -> str:
 
 
 def write_pages(folder: str | Path) -> None:
-    """Put the record between the marks of each model's page, NAME.md.
+    """Put the record between the marks of the page, NAME.md, of each model and of the exact engine.
 
     Raises
     ------
@@ -76,7 +81,7 @@ def write_pages(folder: str | Path) -> None:
     """
     from bayespip.models import available
 
-    for name in available():
+    for name in (ENGINE, *available()):
         page = Path(folder) / f"{name}.md"
         text = page.read_text(encoding="utf-8")
         before, begin, rest = text.partition(BEGIN)

@@ -1,8 +1,9 @@
-"""Simulation-based calibration: whether a sampled posterior has the probabilities it claims.
+"""Simulation-based calibration: whether a posterior has the probabilities it claims.
 
 Parameters are drawn from the priors, data from the model given them, and the posterior of those data is sampled. Over
 many replicates the place of each true value among its posterior draws is uniform, if simulator, model and sampler
-agree. The simulator of each model (``draw_prior``, ``draw_data``) is written without PyMC.
+agree. The simulator of each model (``draw_prior``, ``draw_data``) is written without PyMC. Of the exact engine, which
+draws nothing, the place is its distribution function at the true value.
 
 References
 ----------
@@ -19,19 +20,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from bayespip.exact.fit import exact_fit
 from bayespip.mcmc.diagnostics import labels_and_draws
-from bayespip.mcmc.sampling import Settings, sample, structure
+from bayespip.mcmc.sampling import Settings, Structure, sample, structure
 from bayespip.models import load
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Mapping
 
     import pandas as pd
     from numpy.typing import NDArray
 
+    from bayespip.effects import EffectSizes
     from bayespip.priors import Priors
 
-__all__ = ["PROB", "ecdfs", "sbc", "sbc_table"]
+__all__ = ["ENGINE", "PROB", "ecdfs", "sbc", "sbc_table"]
+
+ENGINE = "exact"  # the exact engine among the names of models; normal_normal simulates its data
 
 RANKS = 100  # of a true value among 99 draws, thinned from the chains so that they are nearly independent
 SETTINGS = Settings(draws=99, tune=500, thin=5, chains=4, target_accept=0.95)
@@ -44,7 +49,7 @@ TRIES = 1000  # of drawing data that the model accepts, a replicate
 def sbc(
     name: str, data: Any, priors: Priors, *, replicates: int = 200, seed: int = 1, **options: Hashable
 ) -> xr.Dataset:
-    """Ranks of true values among posterior draws, over data sets simulated from the model.
+    """Places of true values in their posteriors, over data sets simulated from the model.
 
     Data that the model refuses (no event at all, say) are drawn again: choosing among data sets by the data alone
     leaves the ranks uniform.
@@ -52,7 +57,7 @@ def sbc(
     Parameters
     ----------
     name
-        A model of ``bayespip.models``.
+        A model of ``bayespip.models``, or "exact": the exact engine.
     data
         Their design is that of the simulated data: the studies, their sizes or standard errors.
     priors
@@ -68,13 +73,14 @@ def sbc(
     -------
     Dataset
         ``pit``, dims replicate and parameter (mu, tau, theta[Trial A] ...): the share of posterior draws below the
-        true value, ties and the rank's own width spread at random, so uniform on (0, 1) if all is well;
+        true value, ties and the rank's own width spread at random, so uniform on (0, 1) if all is well; of the exact
+        engine the posterior probability below it;
         ``divergences``, dims replicate; attributes model, k, replicates, seed, priors, refused (data sets drawn again).
 
     Raises
     ------
     ValueError
-        If a prior is improper, or the model refuses 1,000 data sets in a row.
+        If a prior is improper, the model refuses 1,000 data sets in a row, or the exact engine is given options.
 
     Examples
     --------
@@ -84,21 +90,21 @@ def sbc(
     >>> dict(ranks.sizes)
     {'replicate': 10, 'parameter': 5}
     """
-    module = load(name)
+    if name == ENGINE and options:
+        raise ValueError(f"the exact engine takes no options; got {', '.join(options)}.")
+    module = load("normal_normal" if name == ENGINE else name)
     pits, divergences, refused = [], [], 0
     labels: list[str] = []
     for child in np.random.SeedSequence(seed).spawn(replicates):
         rng = np.random.default_rng(child)
         truth, replica, again = _simulated(module, data, priors, rng, options)
         refused += again
-        compiled = structure(name, replica, priors, options)
-        tree = sample(compiled, replica, priors, SETTINGS, seed=int(rng.integers(2**63)), cores=None)
-        posterior = tree["posterior"].to_dataset()
-        both = [v for v in truth if v in posterior]
-        found = [(*labels_and_draws(posterior[v]), np.ravel(truth[v])) for v in both]
-        labels = [label for names, _, _ in found for label in names]
-        pits.append(np.concatenate([_pit(draws, true, rng) for _, draws, true in found]))
-        divergences.append(int(tree["sample_stats"]["diverging"].sum()))
+        if name == ENGINE:
+            labels, places, diverging = _computed(replica, priors, truth)
+        else:
+            labels, places, diverging = _sampled(structure(name, replica, priors, options), replica, priors, truth, rng)
+        pits.append(places)
+        divergences.append(diverging)
     return xr.Dataset(
         {"pit": (("replicate", "parameter"), np.array(pits)), "divergences": ("replicate", divergences)},
         {"replicate": np.arange(replicates), "parameter": labels},
@@ -130,6 +136,32 @@ def _simulated(
             continue
         return truth, replica, again
     raise ValueError(f"{TRIES} simulated data sets in a row were refused; the last because: {reason}")
+
+
+def _sampled(
+    compiled: Structure,
+    replica: Any,
+    priors: Priors,
+    truth: Mapping[str, NDArray[np.float64]],
+    rng: np.random.Generator,
+) -> tuple[list[str], NDArray[np.float64], int]:
+    """Parameters, the places of their true values among draws, and the number of divergent transitions."""
+    tree = sample(compiled, replica, priors, SETTINGS, seed=int(rng.integers(2**63)), cores=None)
+    posterior = tree["posterior"].to_dataset()
+    found = [(*labels_and_draws(posterior[v]), np.ravel(truth[v])) for v in truth if v in posterior]
+    labels = [label for names, _, _ in found for label in names]
+    places = np.concatenate([_pit(draws, true, rng) for _, draws, true in found])
+    return labels, places, int(tree["sample_stats"]["diverging"].sum())
+
+
+def _computed(
+    replica: EffectSizes, priors: Priors, truth: Mapping[str, NDArray[np.float64]]
+) -> tuple[list[str], NDArray[np.float64], int]:
+    """The same by the exact engine: posterior probabilities below the true values."""
+    fit = exact_fit(replica, priors)
+    marginals = {m.name: m for m in (fit.mu, fit.tau, *fit.theta.values(), fit.theta_new)}
+    true = [truth["mu"], truth["tau"], *truth["theta"], truth["theta_new"]]
+    return list(marginals), np.array([m.cdf(t) for m, t in zip(marginals.values(), true, strict=True)]), 0
 
 
 def _pit(draws: NDArray[np.float64], true: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:

@@ -306,8 +306,6 @@ class TauMarginal(Marginal):
         share = within / self.mass_below if self.mass_below else np.zeros(probabilities.shape)
         if self._follows_prior:
             below = self.prior.quantile(np.minimum(share, 1.0) * self.prior.cdf(self._first))
-            # SciPy 1.18 has +inf for a Student-t at 1e-300: what is too far out to be found is zero
-            below = np.where(below > self._first * (1 + 1e-9), 0.0, below)
         else:
             below = share * self._first
         return np.where(probabilities > self.mass_below, above, below)

@@ -115,8 +115,10 @@ class LogT:
         return np.where(x > 0, self._t.cdf(_log(x)), 0.0)
 
     def ppf(self, p: Any) -> Any:
+        z = stats().t.ppf(p, self._df)
+        z = np.where(np.asarray(p) < 0.5, -np.abs(z), z)  # below 1e-250 or so SciPy 1.18 gives +inf
         with np.errstate(over="ignore"):
-            return np.exp(self._t.ppf(p))
+            return np.exp(self._location + self._scale * z)
 
     def rvs(self, size: Any, random_state: Any) -> Any:
         with np.errstate(over="ignore"):
