@@ -39,7 +39,7 @@ test-lowest:  ## the engines on Python 3.12 with the oldest dependencies that ar
 	$(OLDEST) -m venv --clear $(lowest)
 	$(lowest)/bin/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
 	    print(*p["dependencies"], *p["optional-dependencies"]["excel"], sep="\n")' | sed 's/>=/==/' > $(lowest)/oldest.txt
-	$(lowest)/bin/python -m pip install --quiet --disable-pip-version-check -r $(lowest)/oldest.txt pytest hypothesis
+	$(lowest)/bin/python -m pip install --quiet --disable-pip-version-check -r $(lowest)/oldest.txt hypothesis mpmath pytest
 	PYTHONPATH=. $(lowest)/bin/python -W error tests/import_everything.py .
 	$(lowest)/bin/python -m pytest -p no:cacheprovider -m "not slow" $(engines:%=tests/test_%.py)
 

@@ -46,7 +46,7 @@ PRIORS = (
     pr.Priors(FLAT, BARTOS, "Bartos 2023"),
 )
 NORMAL_MU = pr.Priors(pr.normal(0, 2.82), pr.half_normal(0.5), "half-normal(0.5), mu N(0, 2.82²)")
-KINDS = {"as in Cochrane": SIZES, "equal": (2, 5), "very unequal": (2, 5)}
+KINDS = ("as in Cochrane", "equal", "very unequal")
 ORDER = (
     *(f"{tau2}, {CI_METHODS[ci].label}" for tau2, ci in FREQUENTIST),
     *(priors.label for priors in (*PRIORS, NORMAL_MU)),
@@ -55,7 +55,7 @@ DRAWN_LINES = [name for name in ORDER if name not in ("DL, HKSJ", "REML, Wald", 
 DRAWN = (TURNER, pr.half_normal(0.5), BARTOS)
 RARE = ((0.0, 0.0), (0.0, 0.5), (math.log(0.5), 0.5))  # mu and tau
 GRID = (
-    *(Scenario(k, tau, trials, mu=EFFECT) for trials, sizes in KINDS.items() for k in sizes for tau in TAUS),
+    *(Scenario(k, tau, trials, mu=EFFECT) for trials in KINDS for k in SIZES for tau in TAUS),
     *(Scenario(k, tau, "as in Cochrane", mu=EFFECT) for tau in DRAWN for k in (SIZES if tau is TURNER else (2, 5))),
     *(Scenario(k, tau, "rare events", mu=mu) for k in (2, 5) for mu, tau in RARE),
 )
@@ -169,7 +169,7 @@ def tables() -> dict[str, list[str]]:
         },
         "rare events": {label: coverage(rows, width=False) for label, rows in rare.items()},
         "rare events: bias": {
-            label: rows.set_index("name")["bias"].map(lambda b: f"{b:.2f}".replace("-", "−"))
+            label: rows.set_index("name")["bias"].map(lambda b: f"{round(b, 2) + 0.0:.2f}".replace("-", "−"))
             for label, rows in rare.items()
         },
     }
