@@ -7,6 +7,7 @@ import pytest
 
 from bayespip.calibration import sbc, sbc_table
 from bayespip.calibration.designs import DESIGNS, designs
+from bayespip.calibration.ranks import ENGINE
 from bayespip.models import available
 
 CASES = [pytest.param(design, k, id=f"{design.label}, k = {k}") for design in DESIGNS for k in design.sizes]
@@ -19,7 +20,7 @@ def test_every_model_has_a_design_and_a_page() -> None:
         assert designs(name)
         assert (pages / f"{name}.md").is_file()
         assert f"[{name}]({name}.md)" in index
-    assert {design.model for design in DESIGNS} == set(available())
+    assert {design.model for design in DESIGNS} == {ENGINE, *available()}
     assert len({design.label for design in DESIGNS}) == len(DESIGNS)
 
 
@@ -30,7 +31,7 @@ def test_designs_are_simulated_trials_of_the_sizes_asked_for() -> None:
 
 
 def test_an_unknown_model_has_no_design() -> None:
-    with pytest.raises(ValueError, match=r"model must be one of normal_normal, .*; got 'none'"):
+    with pytest.raises(ValueError, match=r"model must be one of exact, normal_normal, .*; got 'none'"):
         designs("none")
 
 
