@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from bayespip.study_data.arm_formulas import ArmFormula, Arms
 
-__all__ = ["EffectSizes", "effect_sizes"]
+__all__ = ["EffectSizes", "effect_sizes", "require_effects"]
 
 GIVEN = ("yi", "sei")
 LARGEST = 1e50
@@ -106,6 +106,20 @@ def _refuse(rule: str, bad: NDArray[np.bool_], names: tuple[str, ...], values: N
     if bad.any():
         culprits = ", ".join(f"{names[i]} ({values[i]:g})" for i in np.flatnonzero(bad))
         raise ValueError(f"{rule}; not so for {culprits}.")
+
+
+def require_effects(effects: object) -> None:
+    """Refuse what is not EffectSizes: a table, most often.
+
+    Raises
+    ------
+    ValueError
+        If it is so; the message says what makes them.
+    """
+    if not isinstance(effects, EffectSizes):
+        raise ValueError(
+            f"effects must be EffectSizes, such as bp.effect_sizes(table, measure) makes; got {type(effects).__name__}."
+        )
 
 
 def effect_sizes(table: pd.DataFrame, measure: str | Measure, *, smd: str = "revman5") -> EffectSizes:

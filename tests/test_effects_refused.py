@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from study_rows import counts, frame, moments
 
+import bayespip as bp
 from bayespip.effects import EffectSizes, effect_sizes
 from bayespip.measures import MEASURES
 
@@ -121,3 +122,32 @@ def test_effect_sizes_are_read_only_and_do_not_share_the_callers_arrays():
 def test_impossible_effects_are_refused(study, yi, sei, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         EffectSizes(study, yi, sei, "MD")
+
+
+EFFECTS = EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+TABLE = counts(("A", 3, 9, 4, 8), ("B", 1, 9, 2, 8))
+ON_TAU = bp.priors.half_normal(0.5)
+PAIR = bp.Priors(bp.priors.flat(), ON_TAU)
+
+
+NO_EFFECTS = "effects must be EffectSizes, such as bp.effect_sizes(table, measure) makes; got DataFrame."
+NO_PAIR = "priors must be a pair, bp.Priors(mu=..., tau=...); got half-normal(0.5)."
+TAKEN = {
+    "exact_fit of a table": (lambda: bp.exact_fit(TABLE, PAIR), NO_EFFECTS),
+    "frequentist_fit of a table": (lambda: bp.frequentist_fit(TABLE), NO_EFFECTS),
+    "exact_batch of tables": (lambda: bp.exact_batch([TABLE], [PAIR]), NO_EFFECTS),
+    "exact_fit under one prior": (lambda: bp.exact_fit(EFFECTS, ON_TAU), NO_PAIR),
+    "exact_batch under single priors": (lambda: bp.exact_batch([EFFECTS], [ON_TAU]), NO_PAIR),
+    "pymc_fit under one prior": (lambda: bp.pymc_fit("normal_normal", EFFECTS, ON_TAU, seed=1), NO_PAIR),
+    "exact_batch of one analysis": (
+        lambda: bp.exact_batch(EFFECTS, [PAIR]),
+        "effects must be a list; got one EffectSizes: put it in brackets.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TAKEN)
+def test_what_is_taken_for_effects_or_priors_is_named(case):
+    call, message = TAKEN[case]
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        call()

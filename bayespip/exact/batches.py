@@ -6,12 +6,14 @@ What a result costs and what it says depend on its analysis and its priors alone
 from __future__ import annotations
 
 import os
+from collections.abc import Sized
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.special import ndtri
 
+from bayespip.effects import require_effects
 from bayespip.exact.batch_fits import (
     PARAMETERS,
     STATISTICS,
@@ -26,7 +28,7 @@ from bayespip.exact.batch_fits import (
 from bayespip.exact.posterior import MuPrior, mu_prior_components
 from bayespip.exact.prior_panels import prior_panels
 from bayespip.exact.propriety import missing_moment, require_proper_posterior, resolvable_moments
-from bayespip.priors.scales import require_measure
+from bayespip.priors.scales import require_pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -107,10 +109,16 @@ def exact_batch(
     if not 0 < level < 1:
         raise ValueError(f"level must lie in (0, 1); got {level!r}.")
     for name, given in (("effects", effects), ("priors", priors)):
+        if not isinstance(given, Sized):
+            raise ValueError(f"{name} must be a list; got one {type(given).__name__}: put it in brackets.")
         if not len(given):
             raise ValueError(f"{name} must hold at least one; got none.")
     if threads is not None and threads < 1:
         raise ValueError(f"threads must be positive; got {threads!r}.")
+    for one in effects:
+        require_effects(one)
+    for pair in priors:
+        require_pair(pair)
     known = _known(effects, priors)
     analyses = _joined_studies(effects)
     mus, taus = list(dict.fromkeys(p.mu for p in priors)), list(dict.fromkeys(p.tau for p in priors))
@@ -170,8 +178,7 @@ def _known(effects: Sequence[EffectSizes], priors: Sequence[Priors]) -> _Known:
 
 def _require(effects: EffectSizes, priors: Priors) -> None:
     """Raise what ``exact_fit`` raises."""
-    for prior in (priors.mu, priors.tau):
-        require_measure(prior, effects.measure)
+    require_pair(priors, effects.measure)
     require_proper_posterior(effects.k, priors)
     mu_prior_components(priors.mu, effects.yi, effects.vi)
 

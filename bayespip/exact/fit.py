@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy.special import logsumexp
 
+from bayespip.effects import require_effects
 from bayespip.exact.marginals import MixtureMarginal, TauMarginal
 from bayespip.exact.posterior import Posterior, given_tau, mu_prior_components, posterior
 from bayespip.exact.propriety import missing_moment, require_proper_posterior, resolvable_moments
 from bayespip.fits import Estimate, RandomEffects
 from bayespip.frequentist.heterogeneity import typical_variance
 from bayespip.priors import Priors, normal
-from bayespip.priors.scales import require_measure
+from bayespip.priors.scales import require_pair
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,8 +68,8 @@ def exact_fit(effects: EffectSizes, priors: Priors, *, level: float = 0.95) -> E
     """
     if not 0 < level < 1:
         raise ValueError(f"level must lie in (0, 1); got {level!r}.")
-    for prior in (priors.mu, priors.tau):
-        require_measure(prior, effects.measure)
+    require_effects(effects)
+    require_pair(priors, effects.measure)
     require_proper_posterior(effects.k, priors)
     nodes = posterior(effects.yi[None], effects.vi[None], priors, moments=resolvable_moments(effects.k, priors))
     return ExactFit(effects, priors, level, nodes)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayespip.effects import require_effects
 from bayespip.fits import Estimate, RandomEffects
 from bayespip.frequentist.batches import (
     CI_METHODS,
@@ -206,6 +207,7 @@ def frequentist_fit(
     >>> round(fit.mu.point, 4), round(fit.se, 4), round(fit.tau2, 4)
     (-0.7145, 0.1808, 0.3132)
     """
+    require_effects(effects)
     choice("prediction", prediction, PREDICTION_DF)
     pooled = frequentist_batch(effects.yi, effects.vi, tau2, ci, level=level)
     return FrequentistFit(effects, pooled, prediction)

@@ -13,7 +13,7 @@ from bayespip.mcmc.diagnostics import ConvergenceError, diagnose, labels_and_dra
 from bayespip.mcmc.sampling import Settings, sample, structure
 from bayespip.model_data.outcomes import Outcomes
 from bayespip.models import load
-from bayespip.priors.scales import require_measure
+from bayespip.priors.scales import require_pair
 from bayespip.provenance import package_version
 
 if TYPE_CHECKING:
@@ -258,8 +258,7 @@ def pymc_fit(
     seed = _checked_seed(seed)
     if not 0 < level < 1:
         raise ValueError(f"level must lie in (0, 1); got {level!r}.")
-    for prior in (priors.mu, priors.tau):
-        require_measure(prior, effects.measure)
+    require_pair(priors, effects.measure)
     _check(load(name), effects, priors, options)
     compiled = structure(name, effects, priors, options)
     remedy = replace(

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bayespip.measures import Measure
-    from bayespip.priors.types import Prior
+    from bayespip.priors.types import Prior, Priors
 
-__all__ = ["converted", "require_measure"]
+__all__ = ["converted", "require_measure", "require_pair"]
 
 _ROOT3_PI = math.sqrt(3) / math.pi
 _CHINN = "Chinn S. Stat Med 2000;19:3127-3131"
@@ -85,6 +85,21 @@ def require_measure(prior: Prior, measure: str | Measure) -> None:
         return
     helps = f"; priors.converted(prior, {name!r}) carries it over" if (prior.measure, name) in FACTORS else ""
     raise ValueError(f"{prior.label} was derived for {prior.measure}, not for {name}{helps}.")
+
+
+def require_pair(priors: Priors, measure: str | Measure | None = None) -> None:
+    """Refuse what is no pair of priors, and for a measure a pair of which one was derived for another.
+
+    Raises
+    ------
+    ValueError
+        If it is so; the message says what is expected.
+    """
+    if not (hasattr(priors, "mu") and hasattr(priors, "tau")):
+        raise ValueError(f"priors must be a pair, bp.Priors(mu=..., tau=...); got {priors}.")
+    if measure is not None:
+        for prior in (priors.mu, priors.tau):
+            require_measure(prior, measure)
 
 
 def _name(measure: str | Measure) -> str:

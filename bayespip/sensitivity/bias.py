@@ -19,7 +19,7 @@ from bayespip.exact.posterior import posterior
 from bayespip.exact.propriety import require_proper_posterior
 from bayespip.fits import Estimate
 from bayespip.model_data.bias import BiasedEffects, DiscountedEffects, towards
-from bayespip.priors.scales import require_measure
+from bayespip.priors.scales import require_pair
 from bayespip.reanalysis.quantities import mixture
 from bayespip.sensitivity.tipping import allowed_tail, scales_between
 
@@ -243,8 +243,7 @@ def tipping_bias(
     """
     _require_some(effects, high_risk)
     tail, words = allowed_tail(claim, level)
-    for prior in (priors.mu, priors.tau):
-        require_measure(prior, effects.measure)
+    require_pair(priors, effects.measure)
     require_proper_posterior(effects.k, priors)
     unshifted = BiasedEffects(effects, high_risk, 0.0, bias_sd, favours=favours)
     above = exact_fit(effects, priors).prob_positive > 0.5

@@ -19,7 +19,7 @@ import numpy as np
 from bayespip.exact.fit import exact_fit
 from bayespip.exact.posterior import given_tau, mu_prior_components
 from bayespip.frequentist.heterogeneity import TAU2_METHODS, pooled_mean, q_profile, tau2_estimate
-from bayespip.priors.scales import require_measure
+from bayespip.priors.scales import require_pair
 from bayespip.priors.sets import default_priors
 
 if TYPE_CHECKING:
@@ -128,8 +128,7 @@ def tau_evidence(
         raise ValueError(f"priors must have different names; got {', '.join(labels)}.")
     fits: dict[str, ExactFit | str] = {}
     for p in chosen:
-        for prior in (p.mu, p.tau):
-            require_measure(prior, effects.measure)
+        require_pair(p, effects.measure)
         try:
             fits[p.label] = exact_fit(effects, p, level=level)
         except ValueError as error:
