@@ -97,6 +97,19 @@ class RandomEffects:
         of_studies = {f"theta[{study}]": estimate for study, estimate in self.theta.items()}
         return {"mu": self.mu, "tau": self.tau, "theta_new": self.theta_new, **of_studies}
 
+    def __str__(self: Any) -> str:
+        """Method, priors, and mu, tau and theta_new on the display scale."""
+        measure = self.effects.measure
+        of = ", ".join(part for part in (self.method, self.prior) if part)
+        lines = [f"{measure.label}, k = {self.effects.k}; {of}; {100 * self.level:g}% intervals"]
+        for name in ("mu", "tau", "theta_new"):
+            estimate = getattr(self, name)
+            values = np.array([estimate.point, estimate.lower, estimate.upper])
+            point, lower, upper = measure.display(values) if name in self.effect_names else values
+            limits = ", no interval" if np.isnan(lower) else f" ({lower:.4g} to {upper:.4g})"
+            lines.append(f"{name:<10} {point:.4g}{limits}{', log scale' if name == 'tau' and measure.log else ''}")
+        return "\n".join(lines)
+
 
 def compare(*fits: Fit, analysis: str = "") -> pd.DataFrame:
     """Fits as rows of a tidy table.

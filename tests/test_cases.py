@@ -21,7 +21,7 @@ from simulated import (
     texts,
 )
 
-from bayespip import load_review, read_review
+from bayespip import Analysis, load_review, read_review
 from bayespip.measures import MEASURES
 from bayespip.reanalysis.cases import cases, pooled_results
 from bayespip.settings import Settings, Subgroup
@@ -146,6 +146,19 @@ def test_how_effects_are_computed_is_said(measure, method, level, sentences):
     settings = replace(DICHOTOMOUS, method=method, level_total=level)
     case = one(analysis(1, "o", MEASURES[measure], rows("dichotomous", EMPTY), settings))
     assert list(case.assumptions) == sentences
+    fixed = one(analysis(1, "o", MEASURES[measure], rows("dichotomous", EMPTY), replace(settings, model="fixed")))
+    assert fixed.assumptions[0].startswith("The stored result assumes one effect in all studies (fixed effect)")
+    assert list(fixed.assumptions[1:]) == sentences
+
+
+def test_what_is_added_to_a_users_own_table_is_said():
+    own = rows("dichotomous", [*EMPTY, (0, 9, 0, 8)])[["study", "event_e", "n_e", "event_c", "n_c"]]
+    about = {"id": "1.1", "comparison": "c", "outcome": "o", "timepoint": "", "measure": MEASURES["RR"]}
+    with pytest.warns(UserWarning, match="excluded: Trial D 2004"):
+        case = one(Analysis(**about, favours="lower", studies=own))
+    assert case.assumptions == (f"Not estimable, and so left out: {own['study'].iloc[-1]}.", HALF)
+    effects = own.assign(yi=[0.1, 0.2, 0.3, 0.4], sei=0.5)[["study", "yi", "sei"]]
+    assert one(Analysis(**about, favours="lower", studies=effects)).assumptions == ()
 
 
 def test_the_sd_of_mean_differences_is_that_within_the_arms():

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import bayespip as bp
 from bayespip import priors as pr
 from bayespip.effects import EffectSizes
 from bayespip.exact.fit import exact_fit
@@ -89,3 +90,16 @@ def test_an_estimate_is_frozen():
     estimate = Estimate(0.1, -0.2, 0.4)
     with pytest.raises(AttributeError):
         estimate.point = 0.0
+
+
+def test_a_fit_prints_what_it_says_on_the_scale_of_its_measure():
+    effects = bp.EffectSizes(["A", "B"], [-0.35, -0.92], [0.31, 0.42], "RR")
+    fit = bp.exact_fit(effects, bp.Priors(bp.priors.flat(), bp.priors.half_normal(0.5)))
+    first, mu, tau, new = str(fit).splitlines()
+    assert first == "Risk ratio, k = 2; exact normal-normal, mu flat, tau half-normal(0.5); 95% intervals"
+    shown = bp.compare(fit).set_index("parameter")
+    assert mu == "mu         {point:.4g} ({lower:.4g} to {upper:.4g})".format(**shown.loc["mu"])
+    assert tau == "tau        {point:.4g} ({lower:.4g} to {upper:.4g}), log scale".format(**shown.loc["tau"])
+    assert new.startswith("theta_new  ")
+    assert "tau        0, no interval, log scale" in str(bp.frequentist_fit(effects, "common", "Wald"))
+    assert "nodes" not in repr(fit)

@@ -9,7 +9,7 @@ quantities are all here; the quadrature (``quadrature``) is adaptive instead of 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
@@ -100,7 +100,7 @@ class ExactFit(RandomEffects):
     effects: EffectSizes
     priors: Priors
     level: float
-    nodes: Posterior
+    nodes: Posterior = field(repr=False)
 
     @property
     def method(self) -> str:

@@ -159,7 +159,8 @@ def _with_studies(analysis: Analysis) -> Case:
             raise ValueError("its effect measure is not known.")
         rows = analysis.rows()
         effects = effect_sizes(rows, measure)
-        return Case(analysis, effects.k, effects, None, (), _standard_deviation(rows, measure))
+        assumptions = tuple(_about_table(rows, effects, measure))
+        return Case(analysis, effects.k, effects, None, assumptions, _standard_deviation(rows, measure))
     if measure is None:
         raise ValueError(f"data of the type {settings.data_type!r} are not pooled.")
     rows = analysis.rows()
@@ -197,18 +198,40 @@ def _about_pooling(rows: pd.DataFrame, settings: Settings, measure: Measure) -> 
     """How the effects of a file's studies are computed, and what of it differs from the review, as sentences."""
     if settings.swap_events:
         yield "Events and non-events change places before anything is computed, as the review's settings say."
+    if settings.model == "fixed" and len(rows) > 1:
+        yield (
+            "The stored result assumes one effect in all studies (fixed effect); here effects may differ between them, "
+            "but for the row of the common effect."
+        )
     if settings.method == "MH" and len(rows) > 1:
         yield (
             "The review pools by Mantel-Haenszel; here every study enters with its own effect and standard error, "
             "which need not give the stored result to the last digit."
         )
-    if settings.data_type == "dichotomous" and measure.name != "PETO":
-        empty = has_empty_cell({name: rows[name].to_numpy(dtype=float) for name in BINARY})
-        if empty.any():
-            where = "all four cells" if measure.log else "all four cells in the variance"
-            yield f"0.5 is added to {where} of studies with an empty one: {', '.join(rows['study'][empty])}."
+    if settings.data_type == "dichotomous":
+        yield from _about_empty_cells(rows, measure)
     if settings.level_total != USUAL_LEVEL:
         yield f"The stored interval, and so the claim, is of {100 * settings.level_total:g}%."
+
+
+def _about_table(rows: pd.DataFrame, effects: EffectSizes, measure: Measure) -> Iterator[str]:
+    """How the effects of a user's own table are computed, as sentences."""
+    if measure.columns != BINARY or not set(BINARY) <= set(rows) or "yi" in rows:
+        return
+    used = rows["study"].astype(str).isin(effects.study)
+    if not used.all():
+        yield f"Not estimable, and so left out: {', '.join(rows['study'][~used].astype(str))}."
+    yield from _about_empty_cells(rows[used], measure)
+
+
+def _about_empty_cells(rows: pd.DataFrame, measure: Measure) -> Iterator[str]:
+    """Which studies have 0.5 added, as a sentence."""
+    if measure.name == "PETO":
+        return
+    empty = has_empty_cell({name: rows[name].to_numpy(dtype=float) for name in BINARY})
+    if empty.any():
+        where = "all four cells" if measure.log else "all four cells in the variance"
+        yield f"0.5 is added to {where} of studies with an empty one: {', '.join(rows['study'][empty])}."
 
 
 def _about_rows(analysis: Analysis, excluded: str) -> Iterator[str]:

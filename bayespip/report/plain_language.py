@@ -157,10 +157,12 @@ def _about(f: Finding) -> str:
 
 def _found(f: Finding, rating: Rating | None) -> Iterator[str]:
     measure = f.analysis.measure.label.lower() if f.analysis.measure else "effect"
+    article = "an" if measure[0] in "aeiou" else "a"
     if f.reported is not None:
-        yield f"The review reports a {measure} of {f.published}; {f.null:g} means no difference."
+        yield f"The review reports {article} {measure} of {f.published}; {f.null:g} means no difference."
     else:
-        yield f"The review gives no pooled result. Pooled here as a {measure}, of which {f.null:g} means no difference."
+        yield "The review gives no pooled result."
+        yield f"Pooled here as {article} {measure}, of which {f.null:g} means no difference."
     yield _chance(f)
     yield _how_often(f)
     if rating is not None:

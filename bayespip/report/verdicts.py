@@ -203,6 +203,12 @@ def _prior_share(f: Finding) -> Iterator[str]:
     at = " at the equal-variance member" if f.from_published else ""
     level = f"{100 * alone['level']:g}%"
     alone_says = interval(alone["lower"], alone["upper"])
+    if alone["upper"] == 0:
+        yield (
+            f"The studies alone agree more closely than chance lets expect at any tau (the Q-profile interval, "
+            f"{level}{at}, is empty and shown as 0 to 0, which does not say that tau is 0); {posterior}."
+        )
+        return
     yield f"The studies alone leave tau anywhere from {alone_says} (Q-profile, {level}{at}); {posterior}."
 
 
@@ -230,7 +236,7 @@ def _default(f: Finding) -> str:
             f"With one study Cochrane's current default (REML, HKSJ) cannot estimate tau; the study's interval{at} is"
         )
     else:
-        what = f"With Cochrane's current default (REML, HKSJ floored at 1) the interval{at} is"
+        what = f"With REML and HKSJ (Cochrane's current default), floored at 1, the interval{at} is"
     does = "excludes" if f.headline.excludes_null else "includes"
     return f"{what} {interval(mu['lower'], mu['upper'], f.null)}, which {does} no effect."
 

@@ -36,7 +36,7 @@ def _published(found: Sequence[Finding]) -> Iterator[str]:
         stand = [f.label for f in claimed if f.headline.excludes_null]
         names = f" ({', '.join(stand)})" if stand else ""
         yield (
-            "With Cochrane's current default (REML, HKSJ floored at 1) at the equal-variance member the "
+            "With REML and HKSJ (Cochrane's current default), floored at 1, at the equal-variance member the "
             f"interval excludes no effect for {len(stand)} of these {len(claimed)}{names}."
         )
     others = [f for f in found if not f.claimed]
@@ -81,12 +81,24 @@ def _stored(found: Sequence[Finding]) -> Iterator[str]:
         every = [f for f in claimed if f.verdicts["yes"] == len(f.bayesian)]
         none = [f for f in claimed if not f.verdicts["yes"]]
         some = [f for f in claimed if f not in every and f not in none]
-        stand = [f for f in claimed if f.headline.excludes_null]
+        several, single = [f for f in claimed if f.k > 1], [f for f in claimed if f.k == 1]
+        stand = [f for f in several if f.headline.excludes_null]
         yield (
             f"On the same side the central interval of mu excludes it under every prior for {_listed(every)}; under "
-            f"some for {_listed(some, verdicts=True)}; under none for {_listed(none)}. With Cochrane's current default "
-            f"(REML, HKSJ floored at 1) the interval excludes no effect for {len(stand)} of these {len(claimed)}."
+            f"some for {_listed(some, verdicts=True)}; under none for {_listed(none)}. With REML and HKSJ "
+            f"(Cochrane's current default), floored at 1, the interval excludes no effect for {len(stand)} of the "
+            f"{len(several)} of these with two studies or more."
         )
+        if single:
+            names = _listed(single)
+            yield f"Of one study, which says nothing of tau: {names}; there the prior alone widens the interval."
+        fixed = [f for f in several if f.analysis.settings is not None and f.analysis.settings.model == "fixed"]
+        if fixed:
+            yield (
+                "A stored interval that assumes one effect in all studies (fixed effect), where here effects may "
+                f"differ under every prior: {_listed(fixed)}. What changes there may change by that alone: see the "
+                "row of the common effect."
+            )
     if others:
         excluding = [f for f in others if f.excluding]
         yield (
