@@ -51,7 +51,7 @@ lint: $(installed)  ## check style, format and types
 bench: $(installed)  ## run all benchmarks, and write docs/benchmarks.md
 	$(bin)/python benchmarks/page.py
 
-operating: $(installed)  ## simulate the operating characteristics in docs/calibration.md again (half an hour)
+operating: $(installed)  ## simulate the operating characteristics in docs/calibration.md again (a quarter of an hour)
 	$(bin)/python benchmarks/operating.py record
 
 docs: $(installed)  ## build the documentation into build/docs; a warning or a broken link within it is an error

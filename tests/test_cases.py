@@ -159,6 +159,8 @@ def test_what_is_added_to_a_users_own_table_is_said():
     assert case.assumptions == (f"Not estimable, and so left out: {own['study'].iloc[-1]}.", HALF)
     effects = own.assign(yi=[0.1, 0.2, 0.3, 0.4], sei=0.5)[["study", "yi", "sei"]]
     assert one(Analysis(**about, favours="lower", studies=effects)).assumptions == ()
+    numbered = own.iloc[:3].assign(study=[1, 2, 3])
+    assert one(Analysis(**about, favours="lower", studies=numbered)).assumptions == (HALF.replace("Trial A 2001", "1"),)
 
 
 def test_the_sd_of_mean_differences_is_that_within_the_arms():

@@ -79,6 +79,8 @@ def test_densities_that_go_round_scipy_are_scipys_from_end_to_end(name: str) -> 
             at_zero = float(SCIPY[name].logpdf(0.0)) + (math.log(2) if name == "half-t" else 0.0)
     np.testing.assert_allclose(PROPER[name].logpdf(x), expected, rtol=1e-13, atol=1e-13)
     np.testing.assert_allclose(PROPER[name].logpdf([0.0, -1.0]), [at_zero, -math.inf], rtol=1e-13)
+    if p.FAMILIES[name].logpdf:
+        assert math.isnan(PROPER[name].logpdf(math.nan))
 
 
 def test_the_smallest_quantiles_of_log_t_are_zero_not_infinite() -> None:

@@ -47,16 +47,16 @@ def exponential_logpdf(x: Any, scale: float) -> Any:
 
 def log_normal_logpdf(x: Any, meanlog: float, sdlog: float) -> Any:
     """Log-normal, at x >= 0."""
-    log_x = _log(np.where(x > 0, x, 1.0))
+    log_x = _log(np.where(x == 0, 1.0, x))
     inside = -math.log(2 * math.pi) / 2 - math.log(sdlog) - np.square((log_x - meanlog) / sdlog) / 2 - log_x
-    return np.where(x > 0, inside, -np.inf)
+    return np.where(x == 0, -np.inf, inside)
 
 
 def inverse_gamma_logpdf(x: Any, shape: float, scale: float) -> Any:
     """Inverse gamma, at x >= 0."""
-    positive = np.where(x > 0, x, 1.0)
+    positive = np.where(x == 0, 1.0, x)
     constant = shape * math.log(scale) - math.lgamma(shape)
-    return np.where(x > 0, constant - (shape + 1) * _log(positive) - scale / positive, -np.inf)
+    return np.where(x == 0, -np.inf, constant - (shape + 1) * _log(positive) - scale / positive)
 
 
 def _t_logpdf(z: Any, df: float) -> Any:

@@ -89,7 +89,7 @@ class Prior:
         direct = FAMILIES[self.family].logpdf
         with np.errstate(over="ignore"):  # a square beyond the range of doubles: the log density is -inf
             if direct:
-                return np.where(values >= 0, direct(np.abs(values), *self.parameters), -np.inf)
+                return np.where(values < 0, -np.inf, direct(np.abs(values), *self.parameters))  # nan stays nan
             return np.asarray(self._distribution.logpdf(values), dtype=float)
 
     def cdf(self, x: ArrayLike) -> NDArray[np.float64]:

@@ -218,9 +218,9 @@ def _about_table(rows: pd.DataFrame, effects: EffectSizes, measure: Measure) -> 
     """How the effects of a user's own table are computed, as sentences."""
     if measure.columns != BINARY or not set(BINARY) <= set(rows) or "yi" in rows:
         return
-    used = rows["study"].astype(str).isin(effects.study)
+    used = rows["study"].isin(effects.study)
     if not used.all():
-        yield f"Not estimable, and so left out: {', '.join(rows['study'][~used].astype(str))}."
+        yield f"Not estimable, and so left out: {', '.join(rows['study'][~used])}."
     yield from _about_empty_cells(rows[used], measure)
 
 

@@ -226,7 +226,8 @@ def reanalyse(
     table = as_frame(_rows(chosen, reasons, todo, every, level))
     settings = {"level": level, "seed": seed, "pooling": pooling, "bounds": with_bounds, "pymc": with_pymc}
     settings |= {"models": tuple(models)} if models else {}
-    settings |= {"analyses": analyses and tuple(a.id for a in chosen), "versions": versions(), "commit": commit()}
+    settings |= {"analyses": None if analyses is None else tuple(a.id for a in chosen)}
+    settings |= {"versions": versions(), "commit": commit()}
     return Reanalysis(
         review,
         chosen,
